@@ -1,0 +1,109 @@
+"""What can go wrong, as exceptions that say what to do next.
+
+Raised everywhere, caught by the command line (``InputError`` is exit code 2, the others are 1).
+Knows nothing of the rest of the library.
+"""
+
+
+class RobustSelectError(Exception):
+    """Base of every error that robust-select raises on purpose."""
+
+
+class InputError(RobustSelectError, ValueError):
+    """Something that the user gave cannot be used."""
+
+
+class TableError(InputError):
+    """A table of scores cannot be read.
+
+    Attributes:
+        source: where the table came from (a path, or "the data frame").
+    """
+
+    def __init__(self, message: str, source: str = "the table") -> None:
+        super().__init__(f"{source}: {message}")
+        self.source = source
+
+
+class StudyFileError(InputError):
+    """A study file cannot be read.
+
+    Attributes:
+        source: path of the file.
+        problems: one ``(path inside the file, message)`` a problem.
+    """
+
+    def __init__(self, source: str, problems: list[tuple[str, str]]) -> None:
+        lines = "\n".join(f"  {where}: {message}" if where else f"  {message}" for where, message in problems)
+        super().__init__(f"{source}: the study file cannot be used:\n{lines}")
+        self.source = source
+        self.problems = problems
+
+
+class LedgerError(InputError):
+    """A ledger cannot be used: not a ledger, of another version, or of another study.
+
+    Attributes:
+        url: the ledger's database URL.
+    """
+
+    def __init__(self, message: str, url: str) -> None:
+        super().__init__(f"ledger {url}: {message}")
+        self.url = url
+
+
+class SettingsDifferError(LedgerError):
+    """The study in the ledger was started with other settings.
+
+    Attributes:
+        differences: one ``(setting, in the ledger, now)`` a difference.
+    """
+
+    def __init__(self, study: str, differences: list[tuple[str, str, str]], url: str) -> None:
+        lines = "\n".join(f"  {key}: in the ledger {old}, now {new}" for key, old, new in differences)
+        super().__init__(
+            f"study {study!r} was started with other settings:\n{lines}\n"
+            "Set them back to go on with it, or start a study of its own with on_existing='new' "
+            "(command line: --on-existing new) or another ledger.",
+            url,
+        )
+        self.differences = differences
+
+
+class MissingExtraError(RobustSelectError, ImportError):
+    """An optional dependency is not installed.
+
+    Attributes:
+        extra: the extra that installs it.
+    """
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f'{package} is not installed: pip install "robust-select[{extra}]"')
+        self.extra = extra
+
+
+class WorkerLostError(RobustSelectError, RuntimeError):
+    """A worker process died while it trained an instance, again and again.
+
+    Attributes:
+        attempts: how often the instance was tried.
+    """
+
+    def __init__(self, attempts: int, reason: str) -> None:
+        super().__init__(f"the worker process died {attempts} times while training this instance ({reason})")
+        self.attempts = attempts
+
+
+class TrainerError(RobustSelectError, RuntimeError):
+    """The trainer fails whatever it is given.
+
+    Attributes:
+        n_failures: how many trainings failed, with none that did not.
+    """
+
+    def __init__(self, n_failures: int, first: str, log: str) -> None:
+        super().__init__(
+            f"the first {n_failures} trainings all failed, so the trainer itself seems broken; nothing was "
+            f"recorded. The first failure was: {first}\n{log}".rstrip()
+        )
+        self.n_failures = n_failures

@@ -1,0 +1,349 @@
+"""Tables of scores, candidates x replicates: read from CSV, Parquet and pandas, written back.
+
+Called by replay, measure, the ledger's export and users who bring results of their own. Knows nothing of
+criteria or rules.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from robust_select.core.errors import InputError, MissingExtraError, TableError
+from robust_select.core.instances import State
+from robust_select.core.protocols import Direction, Floats, losses_of
+
+_NOT_A_NUMBER = {"nan", "inf", "-inf", "+inf", "infinity", "-infinity", "+infinity"}
+_LONG_COLUMNS = {"candidate", "replicate", "score", "seconds", "state", "message"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Scores of candidates x replicates.
+
+    Attributes:
+        candidates: (C,) names, unique.
+        scores: (C, R) nan where not trained, infinite where the training diverged or failed.
+        seconds: (C, R) nan where not known; None if the table has none.
+        params: (C,) parameters of each candidate.
+
+    Raises:
+        InputError: the shapes do not fit or a name comes twice.
+
+    Example:
+        >>> table = Table(("a", "b"), np.array([[0.1, 0.2], [0.3, np.inf]]))
+        >>> table.to_frame()
+          candidate  replicate  score     state
+        0         a          0    0.1  complete
+        1         a          1    0.2  complete
+        2         b          0    0.3  complete
+        3         b          1    NaN  diverged
+    """
+
+    candidates: tuple[str, ...]
+    scores: Floats
+    seconds: Floats | None = None
+    params: tuple[Mapping[str, Any], ...] = ()
+
+    def __post_init__(self) -> None:
+        scores = np.array(self.scores, dtype=float)
+        if scores.ndim != 2 or scores.shape[0] != len(self.candidates):
+            raise InputError(
+                f"expected scores of shape (candidates, replicates) for {len(self.candidates)} candidates, "
+                f"came shape {scores.shape}"
+            )
+        if len(set(self.candidates)) != len(self.candidates):
+            twice = next(name for name in self.candidates if self.candidates.count(name) > 1)
+            raise InputError(f"expected candidates with different names, came {twice!r} twice")
+        if self.seconds is not None and np.shape(self.seconds) != scores.shape:
+            raise InputError(f"expected seconds of shape {scores.shape}, came {np.shape(self.seconds)}")
+        if self.params and len(self.params) != len(self.candidates):
+            raise InputError(
+                f"expected params for {len(self.candidates)} candidates, came params for {len(self.params)}"
+            )
+        object.__setattr__(self, "scores", scores)
+        if not self.params:
+            object.__setattr__(self, "params", tuple({} for _ in self.candidates))
+
+    @property
+    def n_candidates(self) -> int:
+        """How many candidates, C."""
+        return len(self.candidates)
+
+    @property
+    def n_replicates(self) -> int:
+        """How many replicates the table has room for, R."""
+        return int(self.scores.shape[1])
+
+    def losses(self, direction: Direction) -> Floats:
+        """Give the scores as losses (C, R): nan where not trained, +inf where diverged or failed."""
+        return losses_of(self.scores, direction)
+
+    def subset(self, names: Sequence[str]) -> "Table":
+        """Keep only some candidates, in the given order.
+
+        Raises:
+            InputError: a name is not in the table.
+        """
+        index = {name: position for position, name in enumerate(self.candidates)}
+        unknown = [name for name in names if name not in index]
+        if unknown:
+            raise InputError(f"expected names of candidates in the table, came {unknown[0]!r}")
+        rows = [index[name] for name in names]
+        return Table(
+            tuple(names),
+            self.scores[rows],
+            None if self.seconds is None else self.seconds[rows],
+            tuple(self.params[row] for row in rows),
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give the table in long form, one row an instance that was trained."""
+        rows, columns = np.nonzero(~np.isnan(self.scores))
+        scores = self.scores[rows, columns]
+        is_complete = np.isfinite(scores)
+        data: dict[str, Any] = {
+            "candidate": np.array(self.candidates, dtype=object)[rows],
+            "replicate": columns,
+            "score": np.where(is_complete, scores, np.nan),
+            "state": np.where(is_complete, State.COMPLETE.value, State.DIVERGED.value),
+        }
+        if self.seconds is not None:
+            data["seconds"] = self.seconds[rows, columns]
+        keys = list(dict.fromkeys(key for params in self.params for key in params if key not in data))
+        for key in keys:
+            values = np.empty(self.n_candidates, dtype=object)
+            values[:] = [params.get(key) for params in self.params]
+            data[key] = values[rows]
+        return pd.DataFrame(data).infer_objects()
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: pd.DataFrame,
+        score_prefix: str | None = None,
+        seconds_prefix: str | None = None,
+        source: str = "the data frame",
+    ) -> "Table":
+        """Read a table from pandas, long or wide.
+
+        Long: columns ``candidate, replicate, score``, optionally ``seconds`` and ``state``; every other column
+        is a parameter. A row without a usable score (empty, nan, infinite, or a state other than complete)
+        counts as a diverged training. Wide: one row a candidate (named by column ``candidate`` or ``model``,
+        else by row number), one column a replicate, named by the prefix and a number. An empty cell of a wide
+        table was not trained; ``nan`` or ``inf`` written out in a CSV file is a diverged training.
+
+        Args:
+            frame: the data.
+            score_prefix: makes the table wide: the score columns are this prefix and a number.
+            seconds_prefix: the same for the columns of training times.
+            source: named in messages.
+
+        Raises:
+            TableError: what is wrong, and where.
+        """
+        if frame.shape[0] == 0:
+            raise TableError("expected at least one row, came an empty table", source)
+        if score_prefix is None and {"replicate", "score"} <= set(frame.columns):
+            return _from_long(frame, source)
+        return _from_wide(frame, score_prefix, seconds_prefix, source)
+
+
+def read_table(path: str | Path, score_prefix: str | None = None, seconds_prefix: str | None = None) -> Table:
+    """Read a table from a CSV or Parquet file; ``Table.from_frame`` says what it may look like.
+
+    Raises:
+        TableError: the file is missing, unreadable or not a table.
+        MissingExtraError: Parquet without pyarrow.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise TableError("expected a CSV or Parquet file, found none", str(path))
+    try:
+        if path.suffix.lower() in {".parquet", ".pq"}:
+            frame = pd.read_parquet(path)
+        else:
+            frame = pd.read_csv(path, keep_default_na=False, na_values=[""], low_memory=False)
+    except ImportError as error:
+        raise MissingExtraError("pyarrow", "parquet") from error
+    except (
+        pd.errors.EmptyDataError,
+        pd.errors.ParserError,
+        UnicodeDecodeError,
+        ValueError,
+        OSError,
+    ) as error:
+        detail = "the file is empty" if isinstance(error, pd.errors.EmptyDataError) else str(error).strip()
+        raise TableError(f"expected a CSV or Parquet table, but {detail}", str(path)) from error
+    return Table.from_frame(frame, score_prefix, seconds_prefix, source=str(path))
+
+
+def write_frame(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write a data frame to CSV or, by its suffix, Parquet.
+
+    Raises:
+        InputError: the folder does not exist, or another suffix.
+        MissingExtraError: Parquet without pyarrow.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise InputError(f"expected a folder to write to, found none at {path.parent}")
+    if path.suffix.lower() == ".csv":
+        frame.to_csv(path, index=False)
+    elif path.suffix.lower() in {".parquet", ".pq"}:
+        try:
+            frame.to_parquet(path, index=False)
+        except ImportError as error:
+            raise MissingExtraError("pyarrow", "parquet") from error
+    else:
+        raise InputError(f"expected a file name ending in .csv or .parquet, came {path.name!r}")
+
+
+def _numbers(column: "pd.Series[Any]", empty: float, source: str) -> Floats:
+    """Read a column of numbers: ``empty`` where there is nothing, inf where nan or infinity is written."""
+    is_number = pd.api.types.is_numeric_dtype(column.dtype)
+    values = np.array(pd.to_numeric(column, errors="coerce"), dtype=float)
+    missing = np.isnan(values)
+    if missing.any():
+        is_empty = column.isna().to_numpy()
+        for row in np.flatnonzero(missing & ~is_empty) if not is_number else []:
+            if str(column.iloc[row]).strip().lower() not in _NOT_A_NUMBER:
+                raise TableError(
+                    f"expected numbers in column {column.name!r}, came {column.iloc[row]!r} in data row {row + 1}",
+                    source,
+                )
+        values = np.where(missing, np.where(is_empty, empty, np.inf), values)
+    return values
+
+
+def _from_long(frame: pd.DataFrame, source: str) -> Table:
+    column = _name_column(frame)
+    if column is None:
+        raise TableError("expected a column 'candidate' (or 'model') beside 'replicate' and 'score'", source)
+    if frame[column].isna().any():
+        row = int(np.flatnonzero(frame[column].isna().to_numpy())[0]) + 1
+        raise TableError(f"expected a name in column {column!r}, came nothing in data row {row}", source)
+    codes, names = pd.factorize(frame[column].astype(str))
+    replicates = _replicates(frame["replicate"], source)
+    numbers, positions = np.unique(replicates, return_inverse=True)
+    key = codes.astype(np.int64) * len(numbers) + positions
+    unique, first = np.unique(key, return_index=True)
+    if len(unique) < len(key):
+        row = int(np.setdiff1d(np.arange(len(key)), first)[0])
+        raise TableError(
+            f"expected one row for each candidate and replicate, came a second one for candidate "
+            f"{frame[column].iloc[row]!r}, replicate {replicates[row]}, in data row {row + 1}",
+            source,
+        )
+    values = _numbers(frame["score"], np.inf, source)
+    if "state" in frame.columns:
+        values = np.where(frame["state"].astype(str).to_numpy() == State.COMPLETE.value, values, np.inf)
+    scores = np.full((len(names), len(numbers)), np.nan)
+    scores[codes, positions] = values
+    seconds = None
+    if "seconds" in frame.columns:
+        seconds = np.full(scores.shape, np.nan)
+        seconds[codes, positions] = _finite_or_nan(_numbers(frame["seconds"], np.nan, source))
+    _, rows = np.unique(codes, return_index=True)
+    others = [name for name in frame.columns if name not in _LONG_COLUMNS | {column}]
+    return Table(tuple(map(str, names)), scores, seconds, _params(frame.iloc[rows], others))
+
+
+def _from_wide(
+    frame: pd.DataFrame, score_prefix: str | None, seconds_prefix: str | None, source: str
+) -> Table:
+    score_columns = _numbered(frame, "score_" if score_prefix is None else score_prefix)
+    if not score_columns:
+        found = sorted({_stem(str(name)) for name in frame.columns} - {""})
+        hint = f"; numbered columns found: {', '.join(found)}" if found else ""
+        wanted = "" if score_prefix is None else f" named {score_prefix}0, {score_prefix}1, ..."
+        raise TableError(
+            f"expected scores: either columns candidate, replicate, score, or one row a candidate and a column "
+            f"a replicate{wanted} (--score-prefix); came columns {_listed(frame.columns)}{hint}",
+            source,
+        )
+    seconds_columns = _numbered(frame, "seconds_" if seconds_prefix is None else seconds_prefix)
+    if seconds_prefix is not None and not seconds_columns:
+        raise TableError(
+            f"expected columns named {seconds_prefix}0, {seconds_prefix}1, ..., came {_listed(frame.columns)}",
+            source,
+        )
+    scores = np.column_stack([_numbers(frame[name], np.nan, source) for name in score_columns.values()])
+    seconds = None
+    if seconds_columns:
+        seconds = np.full(scores.shape, np.nan)
+        for position, number in enumerate(score_columns):
+            if number in seconds_columns:
+                column = _numbers(frame[seconds_columns[number]], np.nan, source)
+                seconds[:, position] = _finite_or_nan(column)
+    name_column = _name_column(frame)
+    names = (
+        [str(row) for row in range(len(frame))]
+        if name_column is None
+        else _wide_names(frame[name_column], source)
+    )
+    used = {*score_columns.values(), *seconds_columns.values(), name_column}
+    return Table(
+        tuple(names), scores, seconds, _params(frame, [name for name in frame.columns if name not in used])
+    )
+
+
+def _wide_names(column: "pd.Series[Any]", source: str) -> list[str]:
+    names = [str(name) for name in column]
+    seen: dict[str, int] = {}
+    for row, name in enumerate(names):
+        if name in seen:
+            raise TableError(
+                f"expected one row a candidate, came {name!r} in data rows {seen[name] + 1} and {row + 1}",
+                source,
+            )
+        seen[name] = row
+    return names
+
+
+def _name_column(frame: pd.DataFrame) -> str | None:
+    return next((name for name in ("candidate", "model") if name in frame.columns), None)
+
+
+def _replicates(column: "pd.Series[Any]", source: str) -> "np.ndarray[Any, np.dtype[np.int64]]":
+    values = np.array(pd.to_numeric(column, errors="coerce"), dtype=float)
+    bad = ~np.isfinite(values) | (values != np.floor(values)) | (values < 0)
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise TableError(
+            f"expected whole numbers from 0 in column 'replicate', came {column.iloc[row]!r} in data row {row + 1}",
+            source,
+        )
+    return values.astype(np.int64)
+
+
+def _numbered(frame: pd.DataFrame, prefix: str) -> dict[int, str]:
+    """Find the columns named by a prefix and a number: number -> column, in order."""
+    pattern = re.compile(re.escape(prefix) + r"(\d+)\Z")
+    found = {int(match[1]): name for name in map(str, frame.columns) if (match := pattern.match(name))}
+    return dict(sorted(found.items()))
+
+
+def _stem(name: str) -> str:
+    match = re.fullmatch(r"(.*\D)\d+", name)
+    return match[1] if match else ""
+
+
+def _listed(columns: "pd.Index[Any]") -> str:
+    shown = ", ".join(map(str, columns[:12]))
+    return shown + (f", ... ({len(columns)} columns)" if len(columns) > 12 else "")
+
+
+def _finite_or_nan(values: Floats) -> Floats:
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _params(frame: pd.DataFrame, columns: list[str]) -> tuple[Mapping[str, Any], ...]:
+    if not columns:
+        return ()
+    records = frame[columns].astype(object).to_dict(orient="records")
+    return tuple({str(key): value for key, value in record.items()} for record in records)

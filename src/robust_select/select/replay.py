@@ -1,0 +1,99 @@
+"""Replay: run a rule on a table of scores that exist already, as if they came one by one.
+
+Called by the command line and by benchmarks. Knows nothing of files or figures.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from robust_select.core.errors import InputError
+from robust_select.core.protocols import Direction
+from robust_select.core.tables import Table
+from robust_select.select.result import Result, result_of
+from robust_select.select.rules import Rule
+from robust_select.select.selection import Selection
+from robust_select.stats.criteria import Criterion
+
+
+def replay(
+    table: Table,
+    rule: Rule,
+    criterion: Criterion,
+    direction: Direction = "minimize",
+    order: Sequence[int] | None = None,
+) -> Result:
+    """Run a rule on a table.
+
+    Args:
+        table: the scores.
+        rule: who goes on.
+        criterion: by which candidates are ranked.
+        direction: of the scores.
+        order: in which each candidate's replicates, counted from 0, are revealed; those not named stay hidden.
+            By default all of them, as they come.
+
+    Returns:
+        The result; it ends early, and says so, where an instance that the rule asks for is not in the table.
+
+    Raises:
+        InputError: an order that does not fit the table, or a candidate that was not even trained for the
+            warm-up.
+
+    Example:
+        >>> from robust_select.select.rules import Significance
+        >>> from robust_select.stats.criteria import criterion
+        >>> table = Table(("a", "b"), np.array([[1.0, 1.1, 0.9], [5.0, 5.2, 5.1]]))
+        >>> replay(table, Significance("welch"), criterion("mean")).steps[0].removed
+        ('b',)
+    """
+    order = check_order(order, table.n_replicates)
+    scores = table.scores[:, order]
+    seconds = np.full(scores.shape, np.nan) if table.seconds is None else table.seconds[:, order]
+    selection = Selection(table.candidates, rule, criterion, direction, n_available=len(order))
+    while asked := selection.ask():
+        for candidate, replicate in asked:
+            score = scores[candidate, replicate]
+            if np.isnan(score):
+                _stop_short(selection, table, candidate, order[replicate], replicate)
+                break
+            selection.tell(candidate, replicate, score, seconds[candidate, replicate])
+    return result_of(
+        selection,
+        Table(
+            table.candidates,
+            selection.scores,
+            None if table.seconds is None else selection.seconds,
+            table.params,
+        ),
+    )
+
+
+def check_order(order: Sequence[int] | None, n_replicates: int) -> list[int]:
+    """Check the order in which replicates are revealed.
+
+    Raises:
+        InputError: empty, a replicate twice, or one that the table does not have.
+    """
+    if order is None:
+        return list(range(n_replicates))
+    found = [int(replicate) for replicate in order]
+    if not found or len(set(found)) < len(found) or min(found) < 0 or max(found) >= n_replicates:
+        raise InputError(
+            f"expected order to name replicates among 0 to {n_replicates - 1}, each at most once, came "
+            f"{','.join(map(str, found)) or 'nothing'}"
+        )
+    return found
+
+
+def _stop_short(selection: Selection, table: Table, candidate: int, replicate: int, position: int) -> None:
+    name = table.candidates[candidate]
+    if position < selection.rule.warmup:
+        raise InputError(
+            f"expected a score for every candidate in each of the first {selection.rule.warmup} replicates "
+            f"(warm-up), came none for candidate {name!r}, replicate {replicate}: lower the warm-up or leave the "
+            "candidate out"
+        )
+    selection.stop(
+        f"the replicates are used up: the table has no replicate {replicate} of candidate {name!r}"
+    )

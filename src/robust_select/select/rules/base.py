@@ -1,0 +1,138 @@
+"""What a rule is: a pure function from the evidence so far to a decision.
+
+Implemented by the files beside this one (and by users), called by ``Selection``. Knows nothing of either.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from robust_select.core.errors import InputError
+from robust_select.core.protocols import Bools, Floats, Ints
+from robust_select.stats.criteria import Criterion
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that a rule may look at.
+
+    Attributes:
+        losses: (C, R) of all candidates; nan where not trained, +inf where diverged or failed.
+        alive: (C,) which candidates are not discarded.
+        criterion: by which candidates are ranked.
+        n_available: how many replicates of a candidate can be had at all; None if there is no limit.
+        n_steps: how many steps there were so far.
+        steps_without_discard: how many of the last steps discarded nobody.
+    """
+
+    losses: Floats
+    alive: Bools
+    criterion: Criterion
+    n_available: int | None = None
+    n_steps: int = 0
+    steps_without_discard: int = 0
+
+    @property
+    def alive_positions(self) -> Ints:
+        """(A,) positions of the alive candidates, ascending."""
+        return np.flatnonzero(self.alive)
+
+    @property
+    def n_instances(self) -> int:
+        """How many instances each alive candidate has at least."""
+        return int(np.count_nonzero(~np.isnan(self.losses[self.alive]), axis=1).min(initial=2**31))
+
+    def alive_losses(self) -> Floats:
+        """(A, n_instances) losses of the alive candidates on the replicates that all of them have."""
+        return self.losses[self.alive, : self.n_instances]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a rule decides.
+
+    Attributes:
+        train: (n, 2) candidate and replicate of the instances to train next; empty if none.
+        discard: (d,) positions of the candidates to discard.
+        step: the number of the step that this decision closes; None if it closes none (the start, say).
+        best: position of the candidate that is best at this step.
+        best_by: the criterion by which it is.
+        stop: why the selection ends, in words; empty if it goes on.
+    """
+
+    train: Ints = field(default_factory=lambda: np.empty((0, 2), dtype=np.int64))
+    discard: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    step: int | None = None
+    best: int = -1
+    best_by: Criterion | None = None
+    stop: str = ""
+
+
+@dataclass(frozen=True)
+class Trainings:
+    """How many trainings a rule takes: at least and at most (None: no limit)."""
+
+    least: int
+    most: int | None
+
+    @property
+    def exact(self) -> int | None:
+        """The number, if it is known beforehand."""
+        return self.least if self.least == self.most else None
+
+
+@runtime_checkable
+class Rule(Protocol):
+    """Decides, from all scores so far, who is discarded and who is trained next."""
+
+    @property
+    def name(self) -> str:
+        """As users write it."""
+        ...
+
+    @property
+    def warmup(self) -> int:
+        """How many instances every candidate is given before anybody is discarded."""
+        ...
+
+    def settings(self) -> Mapping[str, Any]:
+        """Give what the rule was made with, fit for JSON."""
+        ...
+
+    def trainings(self, n_candidates: int, n_available: int | None = None) -> Trainings:
+        """Count the trainings beforehand."""
+        ...
+
+    def decide(self, evidence: Evidence) -> Decision:
+        """Decide; called at the start and whenever all that was asked for is trained."""
+        ...
+
+
+def next_replicates(positions: Ints, first: int, stop: int) -> Ints:
+    """List the instances of some candidates, replicate by replicate.
+
+    Returns:
+        (n, 2) candidate and replicate.
+
+    Example:
+        >>> next_replicates(np.array([0, 2]), 1, 3).tolist()
+        [[0, 1], [2, 1], [0, 2], [2, 2]]
+    """
+    replicates = np.arange(first, stop, dtype=np.int64)
+    return np.column_stack([np.tile(positions, len(replicates)), np.repeat(replicates, len(positions))])
+
+
+def check_count(name: str, value: int, least: int) -> None:
+    """Check a whole number among a rule's settings.
+
+    Raises:
+        InputError: it is too small, or no whole number.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise InputError(f"expected {name} to be a whole number of at least {least}, came {name}={value!r}")
+
+
+USED_UP = "the replicates are used up"
+ONE_LEFT = "one candidate is left"
