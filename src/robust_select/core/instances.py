@@ -59,11 +59,7 @@ def seeds_for(seed: int, replicate: int, fixed: Collection[Stream] = ()) -> Seed
     if unknown:
         raise InputError(f"expected streams among {', '.join(STREAMS)}, came {', '.join(sorted(unknown))}")
     drawn = [
-        int(
-            np.random.SeedSequence(
-                seed, spawn_key=(0 if stream in fixed else replicate, index)
-            ).generate_state(1)[0]
-        )
+        int(np.random.SeedSequence(seed, spawn_key=(0 if stream in fixed else replicate, index)).generate_state(1)[0])
         for index, stream in enumerate(STREAMS)
     ]
     return Seeds(*drawn)

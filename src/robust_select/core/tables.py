@@ -253,9 +253,7 @@ def _from_long(frame: pd.DataFrame, source: str) -> Table:
     return Table(tuple(map(str, names)), scores, seconds, _params(frame.iloc[rows], others))
 
 
-def _from_wide(
-    frame: pd.DataFrame, score_prefix: str | None, seconds_prefix: str | None, source: str
-) -> Table:
+def _from_wide(frame: pd.DataFrame, score_prefix: str | None, seconds_prefix: str | None, source: str) -> Table:
     score_columns = _numbered(frame, "score_" if score_prefix is None else score_prefix)
     if not score_columns:
         found = sorted({_stem(str(name)) for name in frame.columns} - {""})
@@ -282,14 +280,10 @@ def _from_wide(
                 seconds[:, position] = _finite_or_nan(column)
     name_column = _name_column(frame)
     names = (
-        [str(row) for row in range(len(frame))]
-        if name_column is None
-        else _wide_names(frame[name_column], source)
+        [str(row) for row in range(len(frame))] if name_column is None else _wide_names(frame[name_column], source)
     )
     used = {*score_columns.values(), *seconds_columns.values(), name_column}
-    return Table(
-        tuple(names), scores, seconds, _params(frame, [name for name in frame.columns if name not in used])
-    )
+    return Table(tuple(names), scores, seconds, _params(frame, [name for name in frame.columns if name not in used]))
 
 
 def _wide_names(column: "pd.Series[Any]", source: str) -> list[str]:

@@ -59,9 +59,7 @@ def plan(n_candidates: int, rule: Rule, against: int = 50, n_available: int | No
     check_count("candidates", n_candidates, 1)
     check_count("against", against, 1)
     if n_available is not None and n_available < rule.warmup:
-        raise InputError(
-            f"expected replicates for the warm-up, came warmup={rule.warmup}, {n_available} replicates"
-        )
+        raise InputError(f"expected replicates for the warm-up, came warmup={rule.warmup}, {n_available} replicates")
     trainings = rule.trainings(n_candidates, n_available)
     return Plan(
         rule=rule.name,

@@ -94,6 +94,4 @@ def _stop_short(selection: Selection, table: Table, candidate: int, replicate: i
             f"(warm-up), came none for candidate {name!r}, replicate {replicate}: lower the warm-up or leave the "
             "candidate out"
         )
-    selection.stop(
-        f"the replicates are used up: the table has no replicate {replicate} of candidate {name!r}"
-    )
+    selection.stop(f"the replicates are used up: the table has no replicate {replicate} of candidate {name!r}")

@@ -100,9 +100,7 @@ def _caveats(n_instances: int, n_unusable: int, is_left: bool, n_left: int) -> l
     if n_instances == 0:
         found.append("not trained")
     elif n_instances < 5:
-        found.append(
-            f"only {n_instances} instance{'s' if n_instances > 1 else ''}: the spread is hardly known"
-        )
+        found.append(f"only {n_instances} instance{'s' if n_instances > 1 else ''}: the spread is hardly known")
     if n_unusable:
         found.append(f"{n_unusable} of {n_instances} diverged or failed")
     if is_left and n_left > 1:

@@ -165,9 +165,7 @@ class Selection:
         """
         while not self._queue and not self._pending and not self.is_finished:
             self._decide()
-        asked = [
-            self._queue.popleft() for _ in range(len(self._queue) if n is None else min(n, len(self._queue)))
-        ]
+        asked = [self._queue.popleft() for _ in range(len(self._queue) if n is None else min(n, len(self._queue)))]
         self._pending.update(asked)
         return asked
 
@@ -244,8 +242,6 @@ class Selection:
         """Make room for more replicates."""
         n_now = self._scores.shape[1]
         if n_replicates > n_now:
-            room = np.full(
-                (len(self.candidates), max(n_replicates, min(2 * n_now, n_now + 64)) - n_now), np.nan
-            )
+            room = np.full((len(self.candidates), max(n_replicates, min(2 * n_now, n_now + 64)) - n_now), np.nan)
             self._scores = np.concatenate([self._scores, room], axis=1)
             self._seconds = np.concatenate([self._seconds, room], axis=1)

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import stats
 
 from robust_select.core.errors import InputError
-from robust_select.core.protocols import Bools, Floats
+from robust_select.core.protocols import Floats
 
 _PValues = Callable[[Floats, Floats], Any]
 
@@ -74,7 +74,7 @@ class Comparison:
             warnings.simplefilter("ignore")  # SciPy warns of constant scores; they are defined above
             if self.uses_ranks:
                 return _no_evidence_is_one(self.p_values(losses, reference))
-            diverged: Bools = np.isinf(losses).any(axis=1)
+            diverged = np.asarray(np.isinf(losses).any(axis=1))
             if bool(np.isinf(reference).any()):
                 return np.where(diverged, 1.0, 0.0)
             p_values = self.p_values(np.where(np.isinf(losses), 0.0, losses), reference)

@@ -83,9 +83,7 @@ class Criterion:
         worst = np.isposinf(losses)
         finite = np.isfinite(losses)
         sums = np.where(finite, losses, 0.0).sum(axis=1)
-        means = np.divide(
-            sums, finite.sum(axis=1), out=np.full(len(values), np.inf), where=finite.any(axis=1)
-        )
+        means = np.divide(sums, finite.sum(axis=1), out=np.full(len(values), np.inf), where=finite.any(axis=1))
         return np.lexsort((np.arange(len(values)), means, worst.sum(axis=1), values))  # nan sorts last
 
     def in_score_units(self, values: Floats, direction: Direction) -> Floats:

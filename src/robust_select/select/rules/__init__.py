@@ -48,6 +48,4 @@ def rule(name: str, **settings: Any) -> Rule:
         return RULES[name](**settings)
     except TypeError as error:
         known = ", ".join(RULES[name].__dataclass_fields__)  # type: ignore[attr-defined]
-        raise InputError(
-            f"expected settings of rule {name!r} among {known}, came {', '.join(settings)}"
-        ) from error
+        raise InputError(f"expected settings of rule {name!r} among {known}, came {', '.join(settings)}") from error
