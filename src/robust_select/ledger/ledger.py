@@ -1,0 +1,368 @@
+"""The ledger: studies, their candidates, outcomes and steps, through SQLAlchemy Core.
+
+Called by studies and the command line. Knows nothing of what a rule or a criterion is: settings are JSON.
+"""
+
+import datetime
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+
+from robust_select.core.candidates import Candidate, params_json
+from robust_select.core.errors import LedgerError
+from robust_select.core.instances import Outcome, State
+from robust_select.core.tables import Table
+from robust_select.ledger import schema
+
+Recorded = tuple[int, int, Outcome]
+"""Position of a candidate, replicate, and what came out."""
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """What the ledger knows of a study, outcomes apart.
+
+    Attributes:
+        id: in this ledger.
+        name: unique in the ledger.
+        settings: what must be the same when the study goes on.
+        origin: versions and machine, for the record.
+        created_at: UTC.
+        stop_reason: why it ended; empty while it is not finished.
+        candidates: (C,) in their order.
+    """
+
+    id: int
+    name: str
+    settings: Mapping[str, Any]
+    origin: Mapping[str, Any]
+    created_at: datetime.datetime
+    stop_reason: str
+    candidates: tuple[Candidate, ...]
+
+
+def ledger_url(location: str | Path) -> str:
+    """Make a database URL of a path; URLs stay as they are.
+
+    Example:
+        >>> ledger_url("study.db")
+        'sqlite:///study.db'
+    """
+    return str(location) if "://" in str(location) else f"sqlite:///{location}"
+
+
+def open_ledger(location: str | Path, must_exist: bool = False) -> "Ledger":
+    """Open a ledger, or make one.
+
+    Args:
+        location: path of a SQLite file, or a database URL of SQLAlchemy.
+        must_exist: whether a missing one is an error; otherwise it is made.
+
+    Raises:
+        LedgerError: it is missing, not a database, not a ledger, or of another version.
+    """
+    url = ledger_url(location)
+    try:
+        parsed = sa.engine.make_url(url)
+        path = parsed.database if parsed.get_backend_name() == "sqlite" else None
+        if path and path != ":memory:":
+            if must_exist and not Path(path).is_file():
+                raise LedgerError("expected a ledger, found no file", url)
+            if not Path(path).parent.is_dir():
+                raise LedgerError(f"expected a folder for it, found none at {Path(path).parent}", url)
+        engine = sa.create_engine(parsed)
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        raise LedgerError(f"expected a path or a database URL ({error})", url) from error
+    if parsed.get_backend_name() == "sqlite":
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+    ledger = Ledger(engine, url)
+    try:
+        ledger.check_schema(may_create=not must_exist)
+    except BaseException:
+        ledger.close()
+        raise
+    return ledger
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA busy_timeout = 30000")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")  # a commit survives a power cut, too
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+class Ledger:
+    """An open ledger; use it in a ``with`` block, or close it."""
+
+    def __init__(self, engine: sa.Engine, url: str) -> None:
+        self._engine = engine
+        self.url = url
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sa.Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except IntegrityError as error:
+            raise LedgerError(
+                "another process has recorded the same training meanwhile: only one may run a study at a time. "
+                "Nothing is lost; wait for it, or stop it and run this one again",
+                self.url,
+            ) from error
+        except DBAPIError as error:
+            raise LedgerError(f"the database says: {error.orig}. What it holds already is safe", self.url) from error
+        except SQLAlchemyError as error:
+            raise LedgerError(f"the database says: {error}", self.url) from error
+
+    def check_schema(self, may_create: bool) -> None:
+        """Make the tables of a new ledger; refuse what is not a ledger of this version.
+
+        Raises:
+            LedgerError: what it is instead.
+        """
+        try:
+            with self._transaction() as connection:
+                found = set(sa.inspect(connection).get_table_names())
+                if not found and may_create:
+                    schema.metadata.create_all(connection)
+                    connection.execute(
+                        sa.insert(schema.meta), [{"key": "schema_version", "value": str(schema.SCHEMA_VERSION)}]
+                    )
+                    return
+                if schema.meta.name not in found:
+                    kind = "an empty database" if not found else "a database with other tables"
+                    raise LedgerError(f"expected a ledger of robust-select, came {kind}", self.url)
+                version = connection.execute(
+                    sa.select(schema.meta.c.value).where(schema.meta.c.key == "schema_version")
+                ).scalar()
+        except LedgerError as error:
+            if "not a database" in str(error):
+                raise LedgerError("expected a ledger, came a file that is not a database", self.url) from error
+            raise
+        if version != str(schema.SCHEMA_VERSION):
+            raise LedgerError(
+                f"expected schema version {schema.SCHEMA_VERSION}, came version {version}: use the robust-select "
+                "that made it, or export it there and replay the table here",
+                self.url,
+            )
+
+    def names(self) -> list[str]:
+        """List the studies, the oldest first."""
+        with self._transaction() as connection:
+            return list(connection.execute(sa.select(schema.studies.c.name).order_by(schema.studies.c.id)).scalars())
+
+    def create_study(
+        self,
+        name: str,
+        settings: Mapping[str, Any],
+        candidates: Sequence[Candidate],
+        origin: Mapping[str, Any] | None = None,
+    ) -> StudyRecord:
+        """Write down a new study.
+
+        Raises:
+            LedgerError: there is one of that name, or the database cannot be written.
+        """
+        with self._transaction() as connection:
+            result = connection.execute(
+                sa.insert(schema.studies).values(
+                    name=name,
+                    settings=json.dumps(dict(settings), sort_keys=True),
+                    origin=json.dumps(dict(origin or {}), sort_keys=True),
+                    created_at=_now(),
+                    stop_reason="",
+                )
+            )
+            study_id = result.inserted_primary_key[0]  # type: ignore[index]
+            connection.execute(
+                sa.insert(schema.candidates),
+                [
+                    {
+                        "study_id": study_id,
+                        "position": position,
+                        "name": candidate.name,
+                        "params": params_json(candidate.params),
+                        "is_base": candidate.is_base,
+                    }
+                    for position, candidate in enumerate(candidates)
+                ],
+            )
+        return self.study(name)
+
+    def study(self, name: str | None = None) -> StudyRecord:
+        """Read a study; by default the only one.
+
+        Raises:
+            LedgerError: none of that name; or none given and the ledger holds none or several.
+        """
+        names = self.names()
+        if name is None and len(names) != 1:
+            held = f"{len(names)} studies ({', '.join(map(repr, names))})" if names else "no study"
+            raise LedgerError(f"expected the name of a study, because the ledger holds {held}", self.url)
+        if name is not None and name not in names:
+            held = ", ".join(map(repr, names)) or "none"
+            raise LedgerError(f"expected a study in the ledger, came {name!r}; it holds {held}", self.url)
+        with self._transaction() as connection:
+            row = connection.execute(
+                sa.select(schema.studies).where(schema.studies.c.name == (name or names[0]))
+            ).one()
+            found = connection.execute(
+                sa.select(schema.candidates)
+                .where(schema.candidates.c.study_id == row.id)
+                .order_by(schema.candidates.c.position)
+            ).all()
+        return StudyRecord(
+            id=row.id,
+            name=row.name,
+            settings=json.loads(row.settings),
+            origin=json.loads(row.origin),
+            created_at=row.created_at,
+            stop_reason=row.stop_reason,
+            candidates=tuple(Candidate(item.name, json.loads(item.params), item.is_base) for item in found),
+        )
+
+    def record(self, study: StudyRecord, recorded: Sequence[Recorded]) -> None:
+        """Write outcomes down, all or none; when this returns they are on disk.
+
+        Raises:
+            LedgerError: one of them is there already, or the database cannot be written.
+        """
+        rows = [
+            {
+                "study_id": study.id,
+                "position": position,
+                "replicate": replicate,
+                "state": outcome.state.value,
+                "score": outcome.score if math.isfinite(outcome.score) else None,
+                "seconds": outcome.seconds if math.isfinite(outcome.seconds) else None,
+                "curve": np.asarray(outcome.curve, dtype="<f8").tobytes() if outcome.curve else None,
+                "message": outcome.message,
+                "log": outcome.log,
+                "finished_at": _now(),
+            }
+            for position, replicate, outcome in recorded
+        ]
+        if rows:
+            with self._transaction() as connection:
+                connection.execute(sa.insert(schema.outcomes), rows)
+
+    def outcomes(self, study: StudyRecord) -> Iterator[Recorded]:
+        """Read all outcomes of a study, by replicate and candidate."""
+        table = schema.outcomes
+        with self._transaction() as connection:
+            query = sa.select(table).where(table.c.study_id == study.id).order_by(table.c.replicate, table.c.position)
+            for row in connection.execute(query):
+                yield (
+                    row.position,
+                    row.replicate,
+                    Outcome(
+                        score=math.nan if row.score is None else row.score,
+                        curve=() if row.curve is None else tuple(np.frombuffer(row.curve, dtype="<f8")),
+                        seconds=math.nan if row.seconds is None else row.seconds,
+                        state=State(row.state),
+                        message=row.message,
+                        log=row.log,
+                    ),
+                )
+
+    def count(self, study: StudyRecord) -> dict[str, int]:
+        """Count the outcomes of a study by state."""
+        table = schema.outcomes
+        with self._transaction() as connection:
+            query = (
+                sa.select(table.c.state, sa.func.count()).where(table.c.study_id == study.id).group_by(table.c.state)
+            )
+            found = {state: int(number) for state, number in connection.execute(query).all()}
+        return {state.value: found.get(state.value, 0) for state in State}
+
+    def save_step(self, study: StudyRecord, number: int, step: Mapping[str, Any]) -> None:
+        """Write a step down, in place of an earlier one of that number.
+
+        Raises:
+            LedgerError: the database cannot be written.
+        """
+        table = schema.steps
+        with self._transaction() as connection:
+            connection.execute(sa.delete(table).where(table.c.study_id == study.id, table.c.number == number))
+            connection.execute(
+                sa.insert(table).values(study_id=study.id, number=number, record=json.dumps(dict(step)))
+            )
+
+    def finish(self, study: StudyRecord, stop_reason: str) -> None:
+        """Write down why a study ended; an empty reason opens it again.
+
+        Raises:
+            LedgerError: the database cannot be written.
+        """
+        with self._transaction() as connection:
+            connection.execute(
+                sa.update(schema.studies).where(schema.studies.c.id == study.id).values(stop_reason=stop_reason)
+            )
+
+    def steps(self, study: StudyRecord) -> list[dict[str, Any]]:
+        """Read the steps of a study, as they were saved."""
+        table = schema.steps
+        with self._transaction() as connection:
+            query = sa.select(table.c.record).where(table.c.study_id == study.id).order_by(table.c.number)
+            return [json.loads(record) for record in connection.execute(query).scalars()]
+
+    def table(self, study: StudyRecord) -> Table:
+        """Read the scores of a study (C, R), candidates in the study's order."""
+        table = schema.outcomes
+        with self._transaction() as connection:
+            query = sa.select(table.c.position, table.c.replicate, table.c.state, table.c.score, table.c.seconds)
+            rows = connection.execute(query.where(table.c.study_id == study.id)).all()
+        n_replicates = max((row.replicate for row in rows), default=-1) + 1
+        scores = np.full((len(study.candidates), n_replicates), np.nan)
+        seconds = np.full(scores.shape, np.nan)
+        for position, replicate, state, score, took in rows:
+            scores[position, replicate] = score if state == State.COMPLETE.value else np.inf
+            seconds[position, replicate] = np.nan if took is None else took
+        return Table(
+            tuple(candidate.name for candidate in study.candidates),
+            scores,
+            seconds,
+            tuple(candidate.params for candidate in study.candidates),
+        )
+
+    def frame(self, study: StudyRecord) -> pd.DataFrame:
+        """Read a study as a long table, one row an instance, with states, messages and parameters."""
+        frame = self.table(study).to_frame()
+        kept = ["position", "replicate", "state", "message"]
+        table = schema.outcomes
+        with self._transaction() as connection:
+            query = sa.select(*[table.c[name] for name in kept]).where(table.c.study_id == study.id)
+            found = pd.DataFrame(connection.execute(query).all(), columns=kept)
+        names = [candidate.name for candidate in study.candidates]
+        found["candidate"] = [names[position] for position in found.pop("position")]
+        merged = frame.drop(columns="state").merge(found, on=["candidate", "replicate"], how="left")
+        first = ["candidate", "replicate", "score", "state", "seconds", "message"]
+        return merged[first + [name for name in merged.columns if name not in first]]
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)

@@ -1,0 +1,257 @@
+"""A study: candidates, a trainer, a criterion, a rule and a ledger, run to a result and resumable at any moment.
+
+Called by users, study files and the command line. Knows nothing of figures.
+"""
+
+import contextlib
+import functools
+import json
+import math
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from robust_select.core.candidates import Candidate, CandidatesLike, as_candidates, params_json
+from robust_select.core.errors import InputError, LedgerError, SettingsDifferError
+from robust_select.core.protocols import Direction, Trainer, check_direction
+from robust_select.core.tables import Table
+from robust_select.ledger import Ledger, StudyRecord, open_ledger
+from robust_select.select.result import Result, result_of
+from robust_select.select.rules import Halving, Rule
+from robust_select.select.selection import Selection, Step
+from robust_select.stats.criteria import Criterion, criterion
+from robust_select.study.coordinator import coordinate
+from robust_select.study.progress import ProgressBar
+from robust_select.train.executors import open_crew
+
+OnExisting = Literal["resume", "new", "error"]
+
+
+class Study:
+    """Trains candidates again and again, discards the worse, and hands back the robust one.
+
+    Args:
+        candidates: candidates, or dictionaries of parameters (``grid`` and ``sample`` make many).
+        trainer: ``train(params, instance) -> score``, or an ``Outcome`` with a curve.
+        criterion: by which candidates are ranked: a name, or what ``criterion(name, tolerance)`` gives.
+        direction: of the score: "minimize" a loss, "maximize" a metric.
+        rule: who goes on.
+        ledger: path of a SQLite file or a database URL; None keeps the study in memory only.
+        seed: the same seed gives every instance the same seeds.
+        name: of the study in the ledger.
+
+    Raises:
+        InputError: something of it cannot be used.
+
+    Example:
+        >>> from robust_select.core.candidates import grid
+        >>> def train(params, instance):
+        ...     noise = instance.rng("initial_weights").normal()
+        ...     return (params["lr"] - 0.1) ** 2 + params["noise"] * noise
+        >>> study = Study(grid(lr=[0.1, 0.2], noise=[0.0, 1.0]), train, rule=Halving(warmup=8), seed=7)
+        >>> study.run().selected
+        'lr=0.1, noise=0'
+    """
+
+    def __init__(
+        self,
+        candidates: CandidatesLike,
+        trainer: Trainer,
+        *,
+        criterion: str | Criterion = "q3+iqr",
+        direction: str = "minimize",
+        rule: Rule | None = None,
+        ledger: str | Path | None = None,
+        seed: int = 0,
+        name: str = "study",
+    ) -> None:
+        self.candidates: tuple[Candidate, ...] = as_candidates(candidates)
+        if not callable(trainer):
+            raise InputError(f"expected a trainer to call with (params, instance), came {trainer!r}")
+        self.trainer = trainer
+        self.criterion = _criterion(criterion)
+        self.direction: Direction = check_direction(direction)
+        self.rule: Rule = Halving() if rule is None else rule
+        if not isinstance(self.rule, Rule):
+            raise InputError(f"expected a rule such as Halving(), came rule={rule!r}")
+        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+            raise InputError(f"expected a seed that is a whole number from 0, came seed={seed!r}")
+        self.seed = int(seed)
+        if not name.strip():
+            raise InputError(f"expected a name for the study, came name={name!r}")
+        self.name = name
+        self.ledger = "sqlite://" if ledger is None else ledger
+        self.origin: dict[str, Any] = {}
+        self._selection = self._new_selection()
+
+    def settings(self) -> dict[str, Any]:
+        """Give what must be the same when the study goes on, fit for JSON."""
+        return {
+            "criterion": self.criterion.name,
+            "tolerance": self.criterion.tolerance or 0.0,
+            "direction": self.direction,
+            "rule": {"name": self.rule.name, **self.rule.settings()},
+            "seed": self.seed,
+            "trainer": trainer_name(self.trainer),
+        }
+
+    @property
+    def result(self) -> Result:
+        """What the study has come to so far."""
+        selection = self._selection
+        table = Table(
+            selection.candidates,
+            selection.scores,
+            selection.seconds,
+            tuple(candidate.params for candidate in self.candidates),
+        )
+        return result_of(selection, table)
+
+    def run(
+        self,
+        workers: int = 1,
+        executor: Executor | None = None,
+        on_existing: OnExisting = "resume",
+        progress: bool = False,
+    ) -> Result:
+        """Run the study to its end; run it again after a crash, and it goes on where it was.
+
+        Args:
+            workers: 1 trains in this process; more train in as many single-threaded processes.
+            executor: any ``concurrent.futures.Executor`` to use instead.
+            on_existing: what to do when the ledger holds a study of this name: go on with it, begin a new one
+                beside it (its name gets a number), or raise.
+            progress: whether to show a progress bar on a terminal.
+
+        Raises:
+            LedgerError: the ledger cannot be used, or holds the study with other settings.
+            TrainerError: the first trainings all failed.
+        """
+        for _ in self.steps(workers, executor, on_existing, progress):
+            pass
+        return self.result
+
+    def steps(
+        self,
+        workers: int = 1,
+        executor: Executor | None = None,
+        on_existing: OnExisting = "resume",
+        progress: bool = False,
+    ) -> Iterator[Step]:
+        """Run the study, step by step; the arguments are those of ``run``.
+
+        Yields:
+            What each step did, as soon as it is done (steps that the ledger knows come at once).
+        """
+        if on_existing not in get_args(OnExisting):
+            raise InputError(f"expected on_existing among {', '.join(get_args(OnExisting))}, came {on_existing!r}")
+        self._selection = selection = self._new_selection()
+        with open_ledger(self.ledger) as ledger:
+            record = self._open(ledger, on_existing)
+            known = {(position, replicate): outcome for position, replicate, outcome in ledger.outcomes(record)}
+            n_known_steps = len(ledger.steps(record))
+            crew = open_crew(self.trainer, workers, executor)
+            try:
+                write = functools.partial(ledger.record, record)
+                rounds = coordinate(selection, self.candidates, self.seed, known, crew, write)
+                with ProgressBar(selection, len(known), is_shown=progress) as bar, contextlib.closing(rounds):
+                    n_yielded = 0
+                    for _ in rounds:
+                        bar.update()
+                        while n_yielded < len(selection.steps):
+                            step = selection.steps[n_yielded]
+                            if n_yielded >= n_known_steps:
+                                ledger.save_step(record, n_yielded, step_record(step))
+                            n_yielded += 1
+                            yield step
+                ledger.finish(record, selection.stop_reason)
+            finally:
+                crew.close()
+
+    def _new_selection(self) -> Selection:
+        return Selection([candidate.name for candidate in self.candidates], self.rule, self.criterion, self.direction)
+
+    def _open(self, ledger: Ledger, on_existing: OnExisting) -> StudyRecord:
+        """Find the study in the ledger, or begin it there."""
+        names = ledger.names()
+        name = self.name
+        if name in names:
+            if on_existing == "resume":
+                found = ledger.study(name)
+                differences = self._differences(found)
+                if differences:
+                    raise SettingsDifferError(name, differences, ledger.url)
+                return found
+            if on_existing == "error":
+                raise LedgerError(
+                    f"expected no study {name!r} in it yet: use on_existing='resume' to go on with it, or 'new'",
+                    ledger.url,
+                )
+            number = 2
+            while f"{self.name} {number}" in names:
+                number += 1
+            name = f"{self.name} {number}"
+        return ledger.create_study(name, self.settings(), self.candidates, {**_machine(), **self.origin})
+
+    def _differences(self, found: StudyRecord) -> list[tuple[str, str, str]]:
+        """Compare the settings with those in the ledger."""
+        now = json.loads(json.dumps(self.settings()))
+        keys = [key for key in now if found.settings.get(key) != now[key]]
+        differences = [(key, json.dumps(found.settings.get(key)), json.dumps(now[key])) for key in keys]
+        there = {candidate.name: params_json(candidate.params) for candidate in found.candidates}
+        here = {candidate.name: params_json(candidate.params) for candidate in self.candidates}
+        for name in [*there, *(name for name in here if name not in there)]:
+            if there.get(name) != here.get(name):
+                differences.append((f"candidate {name!r}", there.get(name, "missing"), here.get(name, "missing")))
+        if not differences and list(there) != list(here):
+            differences.append(("candidates", "in another order", ", ".join(here)))
+        return (
+            differences
+            if len(differences) <= 8
+            else [*differences[:8], ("and", f"{len(differences) - 8} more", "...")]
+        )
+
+
+def _criterion(given: str | Criterion) -> Criterion:
+    if isinstance(given, Criterion):
+        return given
+    return criterion(given)
+
+
+def trainer_name(trainer: Trainer) -> str:
+    """Name a trainer for the ledger: its qualified name without the module, which depends on how it is run."""
+    inner: Any = trainer
+    while isinstance(inner, functools.partial):
+        inner = inner.func
+    return str(getattr(inner, "__qualname__", type(inner).__qualname__))
+
+
+def step_record(step: Step) -> Mapping[str, Any]:
+    """Write a step for the ledger; the candidates kept follow from those removed."""
+    return {
+        "step": step.step,
+        "instances_used": step.instances_used,
+        "best": step.best,
+        "best_value": step.best_value if math.isfinite(step.best_value) else None,
+        "removed": list(step.removed),
+        "trainings": step.trainings,
+        "seconds": step.seconds if math.isfinite(step.seconds) else None,
+    }
+
+
+def _machine() -> dict[str, Any]:
+    """Say what ran the study, for the record."""
+    from robust_select import __version__
+
+    return {
+        "robust_select": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+    }
