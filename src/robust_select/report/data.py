@@ -1,0 +1,134 @@
+"""The numbers that the page's script draws, as one dictionary fit for JSON.
+
+Called by the page. Computes nothing that belongs to analysis; knows nothing of HTML.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from robust_select.analysis.distributions import boxes
+from robust_select.analysis.front import spread_front
+from robust_select.analysis.path import selection_path
+from robust_select.core.candidates import name_of
+from robust_select.core.errors import InputError
+from robust_select.core.protocols import Floats
+from robust_select.select.result import Result
+
+_DRAWN_DIGITS = 6
+
+
+def page_data(result: Result, base: str | None = None) -> dict[str, Any]:
+    """Gather what the page shows; candidates in the order of the summary, the selected first.
+
+    Args:
+        result: of a selection.
+        base: name of the base model, if there is one.
+
+    Returns:
+        A dictionary of plain values. Numbers that are not known are None, infinite ones the text "inf" or "-inf".
+    """
+    table = result.table
+    position = {name: row for row, name in enumerate(table.candidates)}
+    summary = result.summary()
+    names = [str(name) for name in summary["candidate"]]
+    rows = np.array([position[name] for name in names], dtype=np.int64)
+    path = selection_path(result)
+    box = boxes(table.scores)
+    front = spread_front(table, result.direction)
+    discarded_at = [result.discarded_at[row] for row in rows.tolist()]
+    left = set(result.remaining)
+    return {
+        "criterion": result.criterion.name,
+        "kind": result.criterion.kind,
+        "direction": result.direction,
+        "base": names.index(base) if base in position else None,
+        "names": names,
+        "position": rows.tolist(),
+        "isLeft": [name in left for name in names],
+        "discardedAt": discarded_at,
+        "caveats": [str(text) for text in summary["caveats"]],
+        "instances": [int(n) for n in summary["instances"]],
+        "unusable": [int(n) for n in summary["unusable"]],
+        "criteria": {
+            str(key): plain_numbers(summary[key].to_numpy(dtype=float), _DRAWN_DIGITS)
+            for key in summary.columns
+            if key not in {"candidate", "instances", "unusable", "discarded_at", "caveats"}
+        },
+        "params": _params([table.params[row] for row in rows.tolist()]),
+        "scores": [plain_numbers(_without_end(table.scores[row])) for row in rows.tolist()],
+        "path": {
+            "steps": path.steps.tolist(),
+            "instances": path.instances.tolist(),
+            "alive": path.n_alive.tolist(),
+            "isWarmup": path.is_warmup.tolist(),
+            "values": [
+                plain_numbers(path.values[path.is_alive[:, row], row], _DRAWN_DIGITS) for row in rows.tolist()
+            ],
+        },
+        "boxes": {
+            key: plain_numbers(getattr(box, key)[rows], _DRAWN_DIGITS)
+            for key in ("lower", "q1", "median", "q3", "upper")
+        },
+        "front": {
+            "means": plain_numbers(front.means[rows], _DRAWN_DIGITS),
+            "spreads": plain_numbers(front.spreads[rows], _DRAWN_DIGITS),
+            "isCompared": front.is_compared[rows].tolist(),
+            "isOnFront": front.is_on_front[rows].tolist(),
+            "minInstances": front.min_instances,
+        },
+    }
+
+
+def script_json(data: Mapping[str, Any]) -> str:
+    r"""Write JSON that may stand inside a script element of an HTML page: ASCII, without ``<``, ``>`` and ``&``.
+
+    Example:
+        >>> script_json({"name": "</script>"})
+        '{"name":"\\u003c/script\\u003e"}'
+    """
+    text = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def plain_numbers(values: Floats, n_digits: int | None = None) -> list[float | str | None]:
+    """Give numbers that JSON knows: None for nan, text for infinite ones, rounded to ``n_digits`` if given."""
+    return [_plain(value, n_digits) for value in np.asarray(values, dtype=float).tolist()]
+
+
+def _plain(value: float, n_digits: int | None) -> float | str | None:
+    if math.isnan(value):
+        return None
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    return value if n_digits is None else float(f"{value:.{n_digits}g}")
+
+
+def _without_end(scores: Floats) -> Floats:
+    """Leave out the replicates after the last one that was trained."""
+    known = np.flatnonzero(~np.isnan(scores))
+    return scores[: known[-1] + 1] if len(known) else scores[:0]
+
+
+def _params(params: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Give one column a parameter: its label and a plain value a candidate."""
+    keys = list(dict.fromkeys(key for row in params for key in row))
+    return [{"label": str(key), "values": [_shown(row.get(key)) for row in params]} for key in keys]
+
+
+def _shown(value: Any) -> float | int | str | None:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53:
+        return value
+    if isinstance(value, float):
+        return _plain(value, None)
+    try:
+        return name_of({"": value})[1:]
+    except InputError:
+        return type(value).__name__  # its repr holds a memory address: nothing that a reader could use

@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+
+pytest.importorskip("matplotlib")
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from robust_select.analysis.distributions import score_densities
+from robust_select.analysis.front import spread_front
+from robust_select.analysis.path import selection_path
+from robust_select.core.errors import InputError
+from robust_select.core.tables import Table
+from robust_select.report.figures import (
+    draw_mean_spread,
+    draw_score_densities,
+    draw_selection_path,
+    save_figures,
+)
+from robust_select.report.figures.style import SELECTED
+from robust_select.select.replay import replay
+from robust_select.select.result import result_of
+from robust_select.select.rules import Halving
+from robust_select.select.selection import Selection
+from robust_select.stats.criteria import criterion
+
+
+@pytest.fixture(scope="module")
+def result():
+    rng = np.random.default_rng(2)
+    scores = np.linspace(0.05, 0.9, 8)[:, None] + 0.02 * rng.normal(size=(8, 8))
+    scores[6, 1] = np.inf
+    names = ("plain", "$x_1$ and $y", "c", "d", "e", "f", "g", "h")
+    return replay(Table(names, scores), Halving(warmup=3), criterion("mean"))
+
+
+def labels(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_the_path_draws_every_candidate_as_long_as_it_was_alive(result):
+    path = selection_path(result)
+    ax = draw_selection_path(path, "mean [GeV]", result.selected, base="$x_1$ and $y")
+    row = path.candidates.index(result.selected)
+    bold = [line for line in ax.lines if line.get_color() == SELECTED]
+    assert len(bold) == 1
+    np.testing.assert_array_equal(bold[0].get_ydata(), path.values[:, row])
+    others = [line for line in ax.lines if line.get_linewidth() == 0.6 and len(line.get_xdata()) > 1]
+    assert sorted(len(line.get_xdata()) for line in others) == sorted(
+        path.is_alive[:, [other for other in range(8) if other != row]].sum(axis=0)
+    )
+    assert ax.get_ylabel() == "mean [GeV] (lower is better)"
+    assert labels(ax) == [r"base: \$x_1\$ and \$y", "plain", "discarded"]
+
+
+def test_densities_highlight_one(result):
+    found = score_densities(result.table.scores)
+    ax = draw_score_densities(found, 0, "plain", unit="cm")
+    assert labels(ax) == [f"{len(ax.lines) - 1} other candidates", f"plain (n = {found.n_finite[0]})"]
+    np.testing.assert_array_equal(ax.lines[-1].get_ydata(), found.densities[0])
+    assert ax.get_xlabel() == "score [cm] (lower is better)"
+
+
+def test_densities_say_how_many_are_missing():
+    ax = draw_score_densities(score_densities(np.array([[1.0, 2.0, 3.0], [1.0, np.nan, np.nan]])), 0, "a")
+    assert ax.get_title(loc="left") == "1 of 2 candidates have too few scores"
+    assert draw_score_densities(score_densities(np.full((1, 2), np.nan)), 0, "a").get_legend() is None
+
+
+def test_the_front_is_a_staircase(result):
+    front = spread_front(result.table, "minimize")
+    ax = draw_mean_spread(front, result.selected, base="c")
+    stairs = next(line for line in ax.lines if line.get_label() == "Pareto front")
+    assert (np.diff(stairs.get_xdata()) >= 0).all()
+    assert (np.diff(stairs.get_ydata()) <= 0).all()
+    assert len(stairs.get_xdata()) == front.is_on_front.sum()
+    assert ax.get_title(loc="left") == "1 of 8 candidates have no finite spread"
+    n_points = sum(len(points.get_offsets()) for points in ax.collections)
+    assert n_points == 7 + 1  # the base model's star lies on its point; the selected one is a diamond only
+
+
+def test_draws_on_the_axes_given_and_leaves_the_settings(result):
+    before = dict(mpl.rcParams)
+    ax = Figure().add_subplot()
+    assert draw_mean_spread(spread_front(result.table, "minimize"), result.selected, ax=ax) is ax
+    assert dict(mpl.rcParams) == before
+
+
+@pytest.mark.parametrize("format", ["pdf", "svg", "png"])
+def test_saves_one_column_wide_and_the_same_bytes_each_time(result, tmp_path, format):
+    first = save_figures(result, tmp_path / "one", format, base="c")
+    again = save_figures(result, tmp_path / "two", format, base="c")
+    assert [file.name for file in first] == [
+        f"{stem}.{format}" for stem in ("10-selection-path", "11-score-densities", "16-mean-spread")
+    ]
+    for one, other in zip(first, again, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+    if format == "svg":
+        assert 'width="244.8pt"' in first[0].read_text()  # 3.4 inches
+        assert ">discarded</text>" in first[0].read_text()  # text stays text
+
+
+def test_without_steps_there_is_no_path(tmp_path):
+    result = result_of(Selection(["a", "b"], Halving(warmup=2), criterion("mean")))
+    assert [file.stem for file in save_figures(result, tmp_path, "svg")] == ["11-score-densities", "16-mean-spread"]
+
+
+def test_refuses_an_unknown_format_and_base(result, tmp_path):
+    with pytest.raises(InputError, match="pdf, svg, png"):
+        save_figures(result, tmp_path, "gif")
+    with pytest.raises(InputError, match="base='zz'"):
+        save_figures(result, tmp_path, "svg", base="zz")

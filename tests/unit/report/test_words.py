@@ -1,0 +1,123 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from robust_select.analysis.overview import overview
+from robust_select.core.tables import Table
+from robust_select.report.words import caveats, duration, headline, key_numbers, number
+from robust_select.select.replay import replay
+from robust_select.select.result import result_of
+from robust_select.select.rules import Exhaustive, Halving, Significance
+from robust_select.select.selection import Selection
+from robust_select.stats.criteria import criterion
+
+CLEAR = np.array([[1.0, 1.1, 1.2, 1.0], [2.0, 2.1, 2.2, 2.1], [8.0, 8.1, 8.0, 8.1], [9.0, 9.1, 9.2, 9.1]])
+
+
+def found(scores=CLEAR, rule=None, by="mean", direction="minimize"):
+    table = Table(tuple(f"c{row}" for row in range(len(scores))), np.array(scores, dtype=float))
+    return overview(replay(table, rule or Halving(warmup=2), criterion(by), direction))
+
+
+def test_halving_says_what_it_selected_and_that_it_gives_no_probability():
+    what, how_sure = headline(found())
+    assert (
+        what
+        == '<b class="name">c0</b> was selected from 4 candidates: mean 1.1 over 3 instances, standard deviation 0.1.'
+    )
+    assert "no probability" in how_sure
+    assert '<b class="name">c1</b>, by 1' in how_sure
+
+
+def test_a_close_margin_is_called_close():
+    scores = [[1.0, 2.0, 3.0], [1.3, 1.9, 3.1], [9, 9, 9], [9, 9, 9]]
+    assert "close call" in headline(found(scores))[1]
+    assert "close call" not in headline(found())[1]
+
+
+def test_a_rival_with_the_better_mean_is_not_hidden():
+    scores = [[5.0, 5.0, 5.0, 5.0], [1.0, 1.0, 1.0, 9.0]]
+    assert "even has the better mean score, by 2" in headline(found(scores, Exhaustive(4), "max"))[1]
+
+
+def test_several_left_means_undecided():
+    scores = np.array([[1.0, 2.0, 3.0], [1.1, 2.2, 2.9], [1.2, 1.9, 3.2]])
+    what, how_sure = headline(found(scores, Significance("welch")))
+    assert "was selected from 3" in what
+    assert how_sure.startswith("It is not decided")
+    assert "c1</b> and" in how_sure
+
+
+def test_many_left_are_counted_not_listed():
+    rng = np.random.default_rng(0)
+    assert "34 others" in headline(found(rng.normal(size=(40, 2)), Significance("welch", alpha=1e-9)))[1]
+
+
+def test_significance_admits_its_repeated_looks():
+    assert "larger than one test’s alpha" in headline(found(rule=Significance("welch")))[1]
+
+
+def test_confidence_comes_first_where_there_is_one():
+    sure = replace(found(), confidence=0.9734)
+    assert "97.3 %" in headline(sure)[1]
+    equal = headline(replace(sure, equivalent=("c0", "c1")))[1]
+    assert "equally good" in equal
+    assert "c0" not in equal
+    assert "more than 99.9 %" in headline(replace(sure, confidence=1.0))[1]
+
+
+@pytest.mark.parametrize(
+    ("scores", "text"),
+    [([[np.inf, np.inf]], "mean is ∞"), ([[np.inf, 1.0], [1.0, np.inf]], "no candidate left is usable")],
+)
+def test_an_unusable_winner_is_not_praised(scores, text):
+    assert text in headline(found(scores, Exhaustive(2)))[0]
+
+
+def test_a_selection_that_has_not_begun():
+    begun = overview(result_of(Selection(["a", "b"], Halving(warmup=2), criterion("mean"))))
+    assert "has not been trained" in headline(begun)[0]
+    assert "not finished" in headline(begun)[1]
+    assert key_numbers(begun)[0].note == "nothing trained yet"
+
+
+def test_names_are_escaped():
+    table = Table(("<img src=x onerror=alert(1)>", "b&b"), CLEAR[:2])
+    text = "".join(headline(overview(replay(table, Halving(warmup=2), criterion("mean")))))
+    assert "<img" not in text
+    assert "&lt;img src=x onerror=alert(1)&gt;" in text
+    assert "b&amp;b" in text
+
+
+def test_caveats():
+    texts = " ".join(caveats(found([[1.0, 1.1, 1.2], [2.0, 2.0, np.inf], [3, np.inf, 3], [4, 4, 4]])))
+    assert "flatter" in texts
+    assert "With 3 instances" in texts
+    assert "2 trainings of 10 diverged or failed, of 2 candidates" in texts
+    assert not any("flatter" in text for text in caveats(found([[1.0, 2.0]])))
+
+
+def test_key_numbers_hold_trainings_against_exhaustive():
+    trainings = key_numbers(found())[0]
+    assert trainings.value == "10"
+    assert trainings.note == "12 for every candidate 3 times: 1.2 times as many"
+    assert key_numbers(found(rule=Exhaustive(4)))[0].note == "every candidate 4 times"
+    assert "higher is better" in key_numbers(found(direction="maximize"))[3].note
+    assert "lower is better" in key_numbers(found(direction="maximize", by="std"))[3].note
+
+
+def test_numbers_and_times():
+    assert [number(x) for x in (1e-5, 12345.678, float("nan"), -float("inf"))] == [
+        "1e−05",
+        "1.235e+04",
+        "not known",
+        "−∞",
+    ]
+    assert [duration(x) for x in (9.96, 60, 3599.6, 86400, float("nan"))] == [
+        "10 s",
+        "1 min 0 s",
+        "1 h 0 min",
+        "1 d 0 h",
+        "not known",
+    ]
