@@ -18,6 +18,7 @@ from robust_select.core.errors import (
 )
 from robust_select.core.instances import Instance, Outcome, Seeds, State, seeds_for
 from robust_select.core.tables import Table, read_table
+from robust_select.core.version import __version__
 from robust_select.select.plan import Plan, plan
 from robust_select.select.replay import replay
 from robust_select.select.result import Result
@@ -26,8 +27,6 @@ from robust_select.select.selection import Selection, Step
 from robust_select.stats.comparisons import comparison
 from robust_select.stats.criteria import criterion
 from robust_select.study import Study
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Candidate",
@@ -56,6 +55,7 @@ __all__ = [
     "TrainerError",
     "Uniform",
     "WorkerLostError",
+    "__version__",
     "comparison",
     "criterion",
     "grid",

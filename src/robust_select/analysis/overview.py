@@ -5,7 +5,6 @@ Called by the page. Knows nothing of words or drawing.
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -83,7 +82,7 @@ def overview(result: Result) -> Overview:
     """Put a result into numbers.
 
     Args:
-        result: of a selection, finished or not. Where it has ``confidence`` or ``equivalent``, they are taken over.
+        result: of a selection, finished or not.
 
     Example:
         >>> from robust_select.core.tables import Table
@@ -104,13 +103,12 @@ def overview(result: Result) -> Overview:
     rivals = [str(name) for name in summary["candidate"] if name != result.selected]
     first = summary.iloc[0]
     most = int(counts.max(initial=0))
-    confidence: Any = getattr(result, "confidence", None)
     return Overview(
         n_candidates=table.n_candidates,
         selected=result.selected,
         remaining=result.remaining,
-        equivalent=tuple(str(name) for name in getattr(result, "equivalent", ()) or ()),
-        confidence=None if confidence is None or not math.isfinite(confidence) else float(confidence),
+        equivalent=result.equivalent,
+        confidence=result.confidence,
         stop_reason=result.stop_reason,
         rule=result.rule,
         criterion=result.criterion.name,

@@ -94,6 +94,17 @@ class WorkerLostError(RobustSelectError, RuntimeError):
         self.attempts = attempts
 
 
+class ExecutorBrokenError(RobustSelectError, RuntimeError):
+    """The executor takes no more work; which training is at fault, if one is, nobody can tell."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"expected an executor that trains on, came one that is broken or shut down ({reason}): what has "
+            "finished is recorded; run the study again with a new executor and it goes on where it was. If one "
+            "training kills a borrowed executor's process each time, use workers=N: then only that training fails"
+        )
+
+
 class TrainerError(RobustSelectError, RuntimeError):
     """The trainer fails whatever it is given.
 

@@ -154,11 +154,20 @@ class Table:
 
 
 def read_table(path: str | Path, score_prefix: str | None = None, seconds_prefix: str | None = None) -> Table:
-    """Read a table from a CSV or Parquet file; ``Table.from_frame`` says what it may look like.
+    r"""Read a table from a CSV or Parquet file; ``Table.from_frame`` says what it may look like.
 
     Raises:
         TableError: the file is missing, unreadable or not a table.
         MissingExtraError: Parquet without pyarrow.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "scores.csv"
+        ...     _ = path.write_text("candidate,score_0,score_1\nsmall,0.1,0.2\nlarge,0.3,\n")
+        ...     read_table(path).scores
+        array([[0.1, 0.2],
+               [0.3, nan]])
     """
     path = Path(path)
     if not path.is_file():

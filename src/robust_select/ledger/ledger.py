@@ -73,13 +73,11 @@ def open_ledger(location: str | Path, must_exist: bool = False) -> "Ledger":
     """
     url = ledger_url(location)
     try:
-        parsed = sa.engine.make_url(url)
+        is_url = "://" in str(location)
+        parsed = sa.engine.make_url(url) if is_url else sa.URL.create("sqlite", database=str(location))
         path = parsed.database if parsed.get_backend_name() == "sqlite" else None
         if path and path != ":memory:":
-            if must_exist and not Path(path).is_file():
-                raise LedgerError("expected a ledger, found no file", url)
-            if not Path(path).parent.is_dir():
-                raise LedgerError(f"expected a folder for it, found none at {Path(path).parent}", url)
+            _check_path(Path(path), must_exist, url)
         engine = sa.create_engine(parsed)
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
         raise LedgerError(f"expected a path or a database URL ({error})", url) from error
@@ -92,6 +90,15 @@ def open_ledger(location: str | Path, must_exist: bool = False) -> "Ledger":
         ledger.close()
         raise
     return ledger
+
+
+def _check_path(path: Path, must_exist: bool, url: str) -> None:
+    if path.is_dir():
+        raise LedgerError("expected a ledger, came a folder: name a file in it", url)
+    if must_exist and not path.is_file():
+        raise LedgerError("expected a ledger, found no file", url)
+    if not path.parent.is_dir():
+        raise LedgerError(f"expected a folder for it, found none at {path.parent}", url)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
@@ -260,8 +267,8 @@ class Ledger:
                 "score": outcome.score if math.isfinite(outcome.score) else None,
                 "seconds": outcome.seconds if math.isfinite(outcome.seconds) else None,
                 "curve": np.asarray(outcome.curve, dtype="<f8").tobytes() if outcome.curve else None,
-                "message": outcome.message,
-                "log": outcome.log,
+                "message": _storable(outcome.message),
+                "log": _storable(outcome.log),
                 "finished_at": _now(),
             }
             for position, replicate, outcome in recorded
@@ -362,6 +369,11 @@ class Ledger:
         merged = frame.drop(columns="state").merge(found, on=["candidate", "replicate"], how="left")
         first = ["candidate", "replicate", "score", "state", "seconds", "message"]
         return merged[first + [name for name in merged.columns if name not in first]]
+
+
+def _storable(text: str) -> str:
+    """Escape what a database refuses: half characters (names of files that are not UTF-8 hold them), and NUL."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\x00", "\\x00")
 
 
 def _now() -> datetime.datetime:

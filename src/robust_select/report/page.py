@@ -16,6 +16,7 @@ import numpy as np
 
 from robust_select.analysis.overview import Overview, overview
 from robust_select.core.errors import InputError
+from robust_select.core.version import __version__
 from robust_select.report.data import page_data, script_json
 from robust_select.report.words import caveats, headline, key_numbers
 from robust_select.select.result import Result
@@ -114,8 +115,6 @@ def _numbers(found: Overview) -> str:
 
 
 def _provenance(result: Result, found: Overview, given: Mapping[str, str]) -> str:
-    from robust_select import __version__
-
     computed = {
         "Rule": found.rule,
         "Criterion": _criterion_text(result),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from robust_select.core.protocols import Direction
+from robust_select.core.protocols import Direction, Ints
 from robust_select.core.tables import Table
 from robust_select.select.selection import Selection, Step
 from robust_select.stats.criteria import PUBLISHED_CRITERIA, Criterion, criterion
@@ -29,6 +29,12 @@ class Result:
         criterion: by which candidates were ranked.
         direction: of the scores.
         rule: the name of the rule.
+        history: (N, 2) candidate and replicate of every instance, in the order in which they were asked for; the
+            first ``Step.trainings`` of them are what a step knew.
+        confidence: the probability that the selected one is within the tolerance of the best; None where the rule
+            gives none.
+        equivalent: candidates as good as the selected one within the tolerance, itself among them; empty where the
+            rule does not say.
     """
 
     selected: str
@@ -40,6 +46,9 @@ class Result:
     criterion: Criterion
     direction: Direction
     rule: str
+    history: Ints
+    confidence: float | None = None
+    equivalent: tuple[str, ...] = ()
 
     @property
     def trainings(self) -> int:
@@ -129,4 +138,7 @@ def result_of(selection: Selection, table: Table | None = None) -> Result:
         criterion=selection.criterion,
         direction=selection.direction,
         rule=selection.rule.name,
+        history=selection.history,
+        confidence=selection.confidence,
+        equivalent=selection.equivalent,
     )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from robust_select.core.errors import InputError
-from robust_select.core.protocols import Direction, Floats, check_direction, losses_of
+from robust_select.core.protocols import Direction, Floats, Ints, check_direction, losses_of
 from robust_select.select.rules import Decision, Evidence, Rule
 from robust_select.stats.criteria import Criterion
 
@@ -88,11 +88,7 @@ class Selection:
         self.stop_reason = ""
         if not self.candidates:
             raise InputError("expected at least one candidate, came none")
-        if rule.warmup < criterion.min_instances:
-            raise InputError(
-                f"expected at least {criterion.min_instances} instances of each candidate before criterion "
-                f"{criterion.name!r} is asked, came warmup={rule.warmup}"
-            )
+        rule.check(criterion)
         if n_available is not None and rule.warmup > n_available:
             raise InputError(
                 f"expected at least as many replicates as the warm-up takes, came warmup={rule.warmup} and "
@@ -104,6 +100,13 @@ class Selection:
         self._seconds: Floats = np.full(self._scores.shape, np.nan)
         self._queue: deque[Asked] = deque()
         self._pending: set[Asked] = set()
+        self._history: list[Asked] = []
+        self._n_asked = np.zeros(n_candidates, dtype=np.int64)
+        self._n_settled = 0  # so many of the history's first instances are told
+        self._n_heard = 0  # so many of them the rule knew when it decided last
+        self._overlap = 0
+        self._seconds_heard = 0.0
+        self._last = Decision()
         self._steps_without_discard = 0
         self._discarded_at = np.full(n_candidates, -1, dtype=np.int64)
 
@@ -135,8 +138,25 @@ class Selection:
     @property
     def remaining(self) -> tuple[str, ...]:
         """The candidates that are alive, the best first."""
+        if self._last.ranking is not None:
+            return self._names(self._last.ranking[self.alive[self._last.ranking]])
         alive = np.flatnonzero(self.alive)
         return tuple(self.candidates[alive[row]] for row in self.criterion.order(self.losses[alive]))
+
+    @property
+    def confidence(self) -> float | None:
+        """The probability that the selected one is within the tolerance of the best, where the rule gives it."""
+        return self._last.confidence
+
+    @property
+    def equivalent(self) -> tuple[str, ...]:
+        """Candidates that the rule calls as good as the selected one, which is among them; empty if it does not."""
+        return self._names(self._last.equivalent)
+
+    @property
+    def history(self) -> Ints:
+        """(N, 2) candidate and replicate of every instance asked for; ``Step.trainings`` counts along it."""
+        return np.array(self._history, dtype=np.int64).reshape(-1, 2)
 
     @property
     def selected(self) -> str:
@@ -163,7 +183,7 @@ class Selection:
             Candidate position and replicate of each; empty when finished, or when the scores of instances
             asked for before must be told first.
         """
-        while not self._queue and not self._pending and not self.is_finished:
+        while not self._queue and not self.is_finished and self._n_settled >= len(self._history) - self._overlap:
             self._decide()
         asked = [self._queue.popleft() for _ in range(len(self._queue) if n is None else min(n, len(self._queue)))]
         self._pending.update(asked)
@@ -189,6 +209,8 @@ class Selection:
         self._pending.remove((candidate, replicate))
         self._scores[candidate, replicate] = score if np.isfinite(score) else np.inf
         self._seconds[candidate, replicate] = seconds
+        while self._n_settled < len(self._history) and not np.isnan(self._scores[self._history[self._n_settled]]):
+            self._n_settled += 1
 
     def stop(self, reason: str) -> None:
         """End the selection from outside; the best so far is selected."""
@@ -197,16 +219,32 @@ class Selection:
         self.stop_reason = self.stop_reason or reason
 
     def _decide(self) -> None:
+        """Ask the rule; what it hears depends on the order of asking alone, not on who was trained faster."""
+        n_heard = max(self._n_heard, len(self._history) - self._overlap)
+        for asked in self._history[self._n_heard : n_heard]:
+            self._seconds_heard += float(self._seconds[asked])
+        self._n_heard = n_heard
+        losses = self.losses
+        for asked in self._history[n_heard:]:
+            losses[asked] = np.nan
         evidence = Evidence(
-            self.losses,
+            losses,
             self.alive.copy(),
             self.criterion,
             self.n_available,
             len(self.steps),
             self._steps_without_discard,
+            self._n_asked.copy(),
         )
         decision = self.rule.decide(evidence)
+        if decision.stop and n_heard < len(self._history):
+            self._overlap = 0  # to be decided again when all that is still in training is told
+            return
+        self._last = decision
+        self._overlap = decision.overlap
         self.alive[decision.discard] = False
+        self.alive[decision.restore] = True
+        self._discarded_at[decision.restore] = -1
         if decision.step is not None:
             self._record(decision, decision.step, evidence)
         if decision.stop:
@@ -215,23 +253,26 @@ class Selection:
         if len(decision.train) == 0:
             raise RuntimeError(f"rule {self.rule.name!r} neither asked for an instance nor stopped")
         self._reserve(int(decision.train[:, 1].max()) + 1)
-        self._queue.extend(map(tuple, decision.train.tolist()))
+        asked_now = [(candidate, replicate) for candidate, replicate in decision.train.tolist()]
+        self._queue.extend(asked_now)
+        self._history.extend(asked_now)
+        np.add.at(self._n_asked, decision.train[:, 0], 1)
 
     def _record(self, decision: Decision, step: int, evidence: Evidence) -> None:
         self._discarded_at[decision.discard] = step
         self._steps_without_discard = 0 if len(decision.discard) else self._steps_without_discard + 1
         by = decision.best_by or self.criterion
-        best_value = by.in_score_units(by(evidence.losses[decision.best]), self.direction)
+        value = by(evidence.losses[decision.best]) if decision.best_value is None else np.array(decision.best_value)
         self.steps.append(
             Step(
                 step=step,
                 instances_used=evidence.n_instances,
                 best=self.candidates[decision.best],
-                best_value=float(best_value),
+                best_value=float(by.in_score_units(value, self.direction)),
                 kept=self._names(np.flatnonzero(self.alive)),
                 removed=self._names(decision.discard),
-                trainings=self.n_trainings,
-                seconds=self.total_seconds,
+                trainings=self._n_heard,
+                seconds=self._seconds_heard,
             )
         )
 

@@ -33,7 +33,7 @@ class ProgressBar:
         console = Console(stderr=True)
         self._progress = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),  # a candidate may be called act=[relu]
             BarColumn(bar_width=20),
             TextColumn("{task.fields[count]}"),
             TimeElapsedColumn(),
@@ -68,11 +68,12 @@ class ProgressBar:
         if n_expected is not None and n_new > 0:
             left = f"{about}{_clock((n_expected - n_trained) * (now - self._started) / n_new)} left"
         leader = selection.selected
+        leader = leader if len(leader) <= 30 else f"{leader[:29]}…"
         self._progress.update(
             self._task,
             total=n_expected,
             completed=n_trained,
-            description=f"{int(selection.alive.sum())} alive, leader {leader[:29] + '…' if len(leader) > 30 else leader}",
+            description=f"{int(selection.alive.sum())} alive, leader {leader}",
             count=f"{n_trained} trainings" + ("" if n_expected is None else f" of {about}{n_expected}"),
             left=left,
         )

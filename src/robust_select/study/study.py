@@ -20,6 +20,7 @@ from robust_select.core.candidates import Candidate, CandidatesLike, as_candidat
 from robust_select.core.errors import InputError, LedgerError, SettingsDifferError
 from robust_select.core.protocols import Direction, Trainer, check_direction
 from robust_select.core.tables import Table
+from robust_select.core.version import __version__
 from robust_select.ledger import Ledger, StudyRecord, open_ledger
 from robust_select.select.result import Result, result_of
 from robust_select.select.rules import Halving, Rule
@@ -82,7 +83,7 @@ class Study:
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
             raise InputError(f"expected a seed that is a whole number from 0, came seed={seed!r}")
         self.seed = int(seed)
-        if not name.strip():
+        if not isinstance(name, str) or not name.strip():
             raise InputError(f"expected a name for the study, came name={name!r}")
         self.name = name
         self.ledger = "sqlite://" if ledger is None else ledger
@@ -91,7 +92,7 @@ class Study:
 
     def settings(self) -> dict[str, Any]:
         """Give what must be the same when the study goes on, fit for JSON."""
-        return {
+        settings = {
             "criterion": self.criterion.name,
             "tolerance": self.criterion.tolerance or 0.0,
             "direction": self.direction,
@@ -99,6 +100,8 @@ class Study:
             "seed": self.seed,
             "trainer": trainer_name(self.trainer),
         }
+        plain: dict[str, Any] = json.loads(params_json(settings))  # a rule may hold numpy's numbers
+        return plain
 
     @property
     def result(self) -> Result:
@@ -151,27 +154,25 @@ class Study:
         if on_existing not in get_args(OnExisting):
             raise InputError(f"expected on_existing among {', '.join(get_args(OnExisting))}, came {on_existing!r}")
         self._selection = selection = self._new_selection()
-        with open_ledger(self.ledger) as ledger:
+        crew = open_crew(self.trainer, workers, executor)  # before the ledger: a trainer it refuses leaves no study
+        with contextlib.closing(crew), open_ledger(self.ledger) as ledger:
             record = self._open(ledger, on_existing)
             known = {(position, replicate): outcome for position, replicate, outcome in ledger.outcomes(record)}
             n_known_steps = len(ledger.steps(record))
-            crew = open_crew(self.trainer, workers, executor)
-            try:
-                write = functools.partial(ledger.record, record)
-                rounds = coordinate(selection, self.candidates, self.seed, known, crew, write)
-                with ProgressBar(selection, len(known), is_shown=progress) as bar, contextlib.closing(rounds):
-                    n_yielded = 0
-                    for _ in rounds:
-                        bar.update()
-                        while n_yielded < len(selection.steps):
-                            step = selection.steps[n_yielded]
-                            if n_yielded >= n_known_steps:
-                                ledger.save_step(record, n_yielded, step_record(step))
-                            n_yielded += 1
-                            yield step
+            write = functools.partial(ledger.record, record)
+            rounds = coordinate(selection, self.candidates, self.seed, known, crew, write)
+            with ProgressBar(selection, len(known), is_shown=progress) as bar, contextlib.closing(rounds):
+                n_yielded = 0
+                for _ in rounds:
+                    bar.update()
+                    while n_yielded < len(selection.steps):
+                        step = selection.steps[n_yielded]
+                        if n_yielded >= n_known_steps:
+                            ledger.save_step(record, n_yielded, step_record(step))
+                        n_yielded += 1
+                        yield step
+            if record.stop_reason != selection.stop_reason:
                 ledger.finish(record, selection.stop_reason)
-            finally:
-                crew.close()
 
     def _new_selection(self) -> Selection:
         return Selection([candidate.name for candidate in self.candidates], self.rule, self.criterion, self.direction)
@@ -200,7 +201,7 @@ class Study:
 
     def _differences(self, found: StudyRecord) -> list[tuple[str, str, str]]:
         """Compare the settings with those in the ledger."""
-        now = json.loads(json.dumps(self.settings()))
+        now = self.settings()
         keys = [key for key in now if found.settings.get(key) != now[key]]
         differences = [(key, json.dumps(found.settings.get(key)), json.dumps(now[key])) for key in keys]
         there = {candidate.name: params_json(candidate.params) for candidate in found.candidates}
@@ -246,8 +247,6 @@ def step_record(step: Step) -> Mapping[str, Any]:
 
 def _machine() -> dict[str, Any]:
     """Say what ran the study, for the record."""
-    from robust_select import __version__
-
     return {
         "robust_select": __version__,
         "python": platform.python_version(),

@@ -25,6 +25,7 @@ class Evidence:
         n_available: how many replicates of a candidate can be had at all; None if there is no limit.
         n_steps: how many steps there were so far.
         steps_without_discard: how many of the last steps discarded nobody.
+        n_asked: (C,) how many instances of each candidate were asked for, those still in training included.
     """
 
     losses: Floats
@@ -33,6 +34,7 @@ class Evidence:
     n_available: int | None = None
     n_steps: int = 0
     steps_without_discard: int = 0
+    n_asked: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     @property
     def alive_positions(self) -> Ints:
@@ -54,19 +56,32 @@ class Decision:
     """What a rule decides.
 
     Attributes:
-        train: (n, 2) candidate and replicate of the instances to train next; empty if none.
+        train: (n, 2) candidate and replicate of the instances to train next; empty if none. The replicates of a
+            candidate are asked for in order, from 0.
+        overlap: how many of the instances asked for may still be in training when the rule is asked again.
         discard: (d,) positions of the candidates to discard.
+        restore: (r,) positions of discarded candidates that are alive again.
         step: the number of the step that this decision closes; None if it closes none (the start, say).
         best: position of the candidate that is best at this step.
         best_by: the criterion by which it is.
+        best_value: its value on the loss side, if the rule estimates it otherwise than from its scores alone.
+        ranking: (C,) all candidates, the best first, if the rule ranks them otherwise than by the criterion.
+        confidence: the probability that the best one is within the tolerance of the best, if the rule gives it.
+        equivalent: (q,) positions of the candidates that are as good as the best one within the tolerance.
         stop: why the selection ends, in words; empty if it goes on.
     """
 
     train: Ints = field(default_factory=lambda: np.empty((0, 2), dtype=np.int64))
+    overlap: int = 0
     discard: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    restore: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     step: int | None = None
     best: int = -1
     best_by: Criterion | None = None
+    best_value: float | None = None
+    ranking: Ints | None = None
+    confidence: float | None = None
+    equivalent: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     stop: str = ""
 
 
@@ -85,7 +100,13 @@ class Trainings:
 
 @runtime_checkable
 class Rule(Protocol):
-    """Decides, from all scores so far, who is discarded and who is trained next."""
+    """Decides, from all scores so far, who is discarded and who is trained next.
+
+    Example:
+        >>> from robust_select.select.rules.halving import Halving
+        >>> isinstance(Halving(warmup=3), Rule)
+        True
+    """
 
     @property
     def name(self) -> str:
@@ -101,12 +122,20 @@ class Rule(Protocol):
         """Give what the rule was made with, fit for JSON."""
         ...
 
+    def check(self, criterion: Criterion) -> None:
+        """Refuse a criterion that the rule cannot work with.
+
+        Raises:
+            InputError: what the rule needs (``check_warmup`` is the usual check).
+        """
+        ...
+
     def trainings(self, n_candidates: int, n_available: int | None = None) -> Trainings:
         """Count the trainings beforehand."""
         ...
 
     def decide(self, evidence: Evidence) -> Decision:
-        """Decide; called at the start and whenever all that was asked for is trained."""
+        """Decide; called at the start, and whenever no more is in training than the last decision's ``overlap``."""
         ...
 
 
@@ -132,6 +161,19 @@ def check_count(name: str, value: int, least: int) -> None:
     """
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise InputError(f"expected {name} to be a whole number of at least {least}, came {name}={value!r}")
+
+
+def check_warmup(warmup: int, criterion: Criterion) -> None:
+    """Check that the warm-up is long enough for the criterion to say something.
+
+    Raises:
+        InputError: it is not.
+    """
+    if warmup < criterion.min_instances:
+        raise InputError(
+            f"expected at least {criterion.min_instances} instances of each candidate before criterion "
+            f"{criterion.name!r} is asked, came warmup={warmup}"
+        )
 
 
 USED_UP = "the replicates are used up"

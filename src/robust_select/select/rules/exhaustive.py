@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from robust_select.select.rules.base import Decision, Evidence, Trainings, check_count, next_replicates
+from robust_select.select.rules.base import Decision, Evidence, Trainings, check_count, check_warmup, next_replicates
+from robust_select.stats.criteria import Criterion
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,10 @@ class Exhaustive:
     def settings(self) -> Mapping[str, Any]:
         """Give what the rule was made with."""
         return asdict(self)
+
+    def check(self, criterion: Criterion) -> None:
+        """Refuse a criterion that needs more scores than the warm-up gives."""
+        check_warmup(self.n, criterion)
 
     def trainings(self, n_candidates: int, n_available: int | None = None) -> Trainings:
         """Count: candidates times n."""

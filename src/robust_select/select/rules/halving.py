@@ -17,8 +17,10 @@ from robust_select.select.rules.base import (
     Evidence,
     Trainings,
     check_count,
+    check_warmup,
     next_replicates,
 )
+from robust_select.stats.criteria import Criterion
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,10 @@ class Halving:
     def settings(self) -> Mapping[str, Any]:
         """Give what the rule was made with."""
         return asdict(self)
+
+    def check(self, criterion: Criterion) -> None:
+        """Refuse a criterion that needs more scores than the warm-up gives."""
+        check_warmup(self.warmup, criterion)
 
     def trainings(self, n_candidates: int, n_available: int | None = None) -> Trainings:
         """Count exactly: the warm-up, then half as many at each step, then the survivor's final instances."""

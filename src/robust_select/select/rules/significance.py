@@ -18,10 +18,11 @@ from robust_select.select.rules.base import (
     Evidence,
     Trainings,
     check_count,
+    check_warmup,
     next_replicates,
 )
 from robust_select.stats.comparisons import comparison
-from robust_select.stats.criteria import criterion
+from robust_select.stats.criteria import Criterion, criterion
 
 CONTROLS = ("per-look",)
 
@@ -65,6 +66,10 @@ class Significance:
     def settings(self) -> Mapping[str, Any]:
         """Give what the rule was made with."""
         return asdict(self)
+
+    def check(self, criterion: Criterion) -> None:
+        """Refuse a criterion that needs more scores than the warm-up gives."""
+        check_warmup(self.warmup, criterion)
 
     def trainings(self, n_candidates: int, n_available: int | None = None) -> Trainings:
         """Bound: everybody discarded at once, or nobody ever."""

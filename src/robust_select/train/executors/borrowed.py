@@ -10,7 +10,7 @@ from typing import Any
 
 import cloudpickle
 
-from robust_select.core.errors import InputError
+from robust_select.core.errors import ExecutorBrokenError, InputError
 from robust_select.core.instances import Instance, Outcome
 from robust_select.core.protocols import Trainer
 from robust_select.train.functions import train_instance
@@ -31,8 +31,15 @@ class Borrowed:
         self.n_in_flight = 2 * n_workers
 
     def submit(self, params: Mapping[str, Any], instance: Instance) -> "Future[Outcome]":
-        """Hand the instance to the executor."""
-        future = self._executor.submit(train_pickled, self._payload, dict(params), instance)
+        """Hand the instance to the executor.
+
+        Raises:
+            ExecutorBrokenError: it takes no more work.
+        """
+        try:
+            future = self._executor.submit(train_pickled, self._payload, dict(params), instance)
+        except RuntimeError as error:  # shut down, or broken (BrokenExecutor is one)
+            raise ExecutorBrokenError(f"{type(error).__name__}: {error}") from error
         self._futures.add(future)
         future.add_done_callback(self._futures.discard)
         return future
@@ -64,11 +71,12 @@ _LOADED: dict[bytes, Trainer] = {}
 
 def train_pickled(payload: bytes, params: Mapping[str, Any], instance: Instance) -> Outcome:
     """Train an instance with a pickled trainer; it is unpickled once a process."""
-    if payload not in _LOADED:
+    trainer = _LOADED.get(payload)
+    if trainer is None:
         try:
             trainer = pickle.loads(payload)  # noqa: S301  our own pickle, made a moment ago by the coordinator
         except Exception as error:  # noqa: BLE001  unpickling imports the user's modules, which may raise anything
             return Outcome.failed(f"the trainer cannot be loaded in a worker: {type(error).__name__}: {error}")
-        _LOADED.clear()
+        _LOADED.clear()  # threads of another study may do so, too: so go on with the variable, not with this
         _LOADED[payload] = trainer
-    return train_instance(_LOADED[payload], params, instance)
+    return train_instance(trainer, params, instance)

@@ -4,13 +4,14 @@ Called by studies with several workers. Knows nothing of what is trained.
 """
 
 import contextlib
+import functools
 import os
 import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from concurrent.futures import Future
+from concurrent.futures import BrokenExecutor, Future
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
@@ -99,12 +100,21 @@ class Processes:
         """Give waiting tasks to idle lanes; the lock is held."""
         while self._idle and self._queue and not self._is_closed:
             number, task = self._idle.pop(), self._queue.popleft()
+            inner = self._start(number, task)
+            inner.add_done_callback(functools.partial(self._finish, number, task))
+
+    def _start(self, number: int, task: _Task) -> "Future[Outcome]":
+        """Hand a task to a lane; where no process can be started, the future holds the error."""
+        try:
             try:
-                inner = self._lanes[number].submit(_train, task.params, task.instance)
+                return self._lanes[number].submit(_train, task.params, task.instance)  # type: ignore[no-any-return]
             except BrokenProcessPool:  # died while it was idle: nobody's fault
                 self._replace_lane(number)
-                inner = self._lanes[number].submit(_train, task.params, task.instance)
-            inner.add_done_callback(lambda done, number=number, task=task: self._finish(number, task, done))
+                return self._lanes[number].submit(_train, task.params, task.instance)  # type: ignore[no-any-return]
+        except Exception as error:  # noqa: BLE001  raised in a lane's own thread it would be lost, and the task with it
+            failed: Future[Outcome] = Future()
+            failed.set_exception(BrokenExecutor(f"no process can be started: {type(error).__name__}: {error}"))
+            return failed
 
     def _finish(self, number: int, task: _Task, done: "Future[Outcome]") -> None:
         """Pass an outcome on, or try again; called from the lane's own thread."""
