@@ -6,7 +6,7 @@ Called by users, by study files and by problems. Knows nothing of training or of
 import itertools
 import json
 import math
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
@@ -44,13 +44,17 @@ def params_json(params: Mapping[str, Any]) -> str:
     qualified name).
 
     Raises:
-        InputError: a parameter's ``repr`` holds a memory address, so it would differ in the next run.
+        InputError: a parameter's ``repr`` holds a memory address, so it would differ in the next run; or a
+            dictionary's keys are not all text.
 
     Example:
         >>> params_json({"width": 16, "lr": 0.1})
         '{"lr": 0.1, "width": 16}'
     """
-    return json.dumps(dict(params), sort_keys=True, default=_plain)
+    try:
+        return json.dumps(dict(params), sort_keys=True, default=_plain)
+    except TypeError as error:
+        raise InputError(f"expected parameters with text as keys, came {dict(params)!r} ({error})") from error
 
 
 def _short(value: Any) -> str:
@@ -89,13 +93,17 @@ class Candidate:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip():
             raise InputError(f"expected a candidate's name to be text, came name={self.name!r}")
+        if not isinstance(self.params, Mapping):
+            raise InputError(
+                f"expected a dictionary of parameters for candidate {self.name!r}, came params={self.params!r}"
+            )
         object.__setattr__(self, "params", MappingProxyType(dict(self.params)))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Candidate, (self.name, dict(self.params), self.is_base))
 
     def __hash__(self) -> int:
-        return hash((self.name, params_json(self.params)))
+        return hash(self.name)  # equal parameters may look different (1 and 1.0)
 
 
 @runtime_checkable
@@ -134,7 +142,7 @@ class Integers:
     """Whole numbers from ``low`` to ``high``, both included, evenly, or evenly in their logarithm.
 
     Raises:
-        InputError: ``low`` is not below ``high``, or ``log`` with ``low`` not above 0.
+        InputError: ``low`` is not below ``high``, one is not whole, or ``log`` with ``low`` not above 0.
     """
 
     low: int
@@ -143,6 +151,8 @@ class Integers:
 
     def __post_init__(self) -> None:
         _check_range(self, self.low, self.high, self.log)
+        if self.low != int(self.low) or self.high != int(self.high):
+            raise InputError(f"expected whole numbers, came {self}")
 
     def rvs(self, *, random_state: np.random.Generator) -> int:
         """Draw one value."""
@@ -153,8 +163,8 @@ class Integers:
 
 
 def _check_range(what: object, low: float, high: float, log: bool) -> None:
-    if not low < high:
-        raise InputError(f"expected low < high, came {what}")
+    if not -math.inf < low < high < math.inf:
+        raise InputError(f"expected finite numbers with low < high, came {what}")
     if log and low <= 0:
         raise InputError(f"expected low > 0 for a logarithmic range, came {what}")
 
@@ -172,7 +182,7 @@ def grid(**axes: Sequence[Any]) -> tuple[Candidate, ...]:
     if not axes:
         raise InputError("expected at least one parameter with its values, came none: grid(lr=[0.1, 0.01])")
     for key, values in axes.items():
-        if isinstance(values, str) or not isinstance(values, Iterable) or len(list(values)) == 0:
+        if isinstance(values, str) or not isinstance(values, Sized) or len(values) == 0:
             raise InputError(f"expected a list of values for each parameter, came {key}={values!r}")
     rows = [dict(zip(axes, row, strict=True)) for row in itertools.product(*axes.values())]
     return as_candidates(rows)
@@ -245,6 +255,8 @@ def as_candidates(given: CandidatesLike) -> tuple[Candidate, ...]:
         >>> as_candidates([{"name": "small", "width": 16}, {"width": 32}])[1].name
         'width=32'
     """
+    if isinstance(given, (str, Candidate)) or not isinstance(given, Iterable):
+        raise InputError(f"expected a list of candidates, came {given!r}: put it in brackets if it is the only one")
     if isinstance(given, Mapping):
         found = [Candidate(str(name), params) for name, params in given.items()]
     else:

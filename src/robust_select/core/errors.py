@@ -60,7 +60,8 @@ class SettingsDifferError(LedgerError):
     """
 
     def __init__(self, study: str, differences: list[tuple[str, str, str]], url: str) -> None:
-        lines = "\n".join(f"  {key}: in the ledger {old}, now {new}" for key, old, new in differences)
+        lines = "\n".join(f"  {key}: in the ledger {old}, now {new}" for key, old, new in differences[:8])
+        lines += f"\n  and {len(differences) - 8} more" if len(differences) > 8 else ""
         super().__init__(
             f"study {study!r} was started with other settings:\n{lines}\n"
             "Set them back to go on with it, or start a study of its own with on_existing='new' "

@@ -66,6 +66,8 @@ class Table:
                 f"expected params for {len(self.candidates)} candidates, came params for {len(self.params)}"
             )
         object.__setattr__(self, "scores", scores)
+        if self.seconds is not None:
+            object.__setattr__(self, "seconds", np.array(self.seconds, dtype=float))
         if not self.params:
             object.__setattr__(self, "params", tuple({} for _ in self.candidates))
 
@@ -148,6 +150,9 @@ class Table:
         """
         if frame.shape[0] == 0:
             raise TableError("expected at least one row, came an empty table", source)
+        if not frame.columns.is_unique:
+            twice = frame.columns[frame.columns.duplicated()][0]
+            raise TableError(f"expected columns with different names, came {twice!r} twice", source)
         if score_prefix is None and {"replicate", "score"} <= set(frame.columns):
             return _from_long(frame, source)
         return _from_wide(frame, score_prefix, seconds_prefix, source)
@@ -177,6 +182,8 @@ def read_table(path: str | Path, score_prefix: str | None = None, seconds_prefix
             frame = pd.read_parquet(path)
         else:
             frame = pd.read_csv(path, keep_default_na=False, na_values=[""], low_memory=False)
+            if not isinstance(frame.index, pd.RangeIndex):  # pandas takes the surplus for names of rows
+                raise ValueError("its rows hold more fields than its header")
     except ImportError as error:
         raise MissingExtraError("pyarrow", "parquet") from error
     except (
@@ -192,7 +199,7 @@ def read_table(path: str | Path, score_prefix: str | None = None, seconds_prefix
 
 
 def write_frame(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write a data frame to CSV or, by its suffix, Parquet.
+    """Write a data frame to CSV or, by its suffix, Parquet (there a column of several kinds becomes text).
 
     Raises:
         InputError: the folder does not exist, or another suffix.
@@ -208,6 +215,11 @@ def write_frame(frame: pd.DataFrame, path: str | Path) -> None:
             frame.to_parquet(path, index=False)
         except ImportError as error:
             raise MissingExtraError("pyarrow", "parquet") from error
+        except (TypeError, ValueError):  # values of several kinds in one column, which Parquet does not know
+            mixed = [name for name in frame.columns if frame[name].dtype == object]
+            texts = frame.copy()
+            texts[mixed] = texts[mixed].map(str, na_action="ignore")
+            texts.to_parquet(path, index=False)
     else:
         raise InputError(f"expected a file name ending in .csv or .parquet, came {path.name!r}")
 
@@ -245,7 +257,7 @@ def _from_long(frame: pd.DataFrame, source: str) -> Table:
         row = int(np.setdiff1d(np.arange(len(key)), first)[0])
         raise TableError(
             f"expected one row for each candidate and replicate, came a second one for candidate "
-            f"{frame[column].iloc[row]!r}, replicate {replicates[row]}, in data row {row + 1}",
+            f"{str(frame[column].iloc[row])!r}, replicate {replicates[row]}, in data row {row + 1}",
             source,
         )
     values = _numbers(frame["score"], np.inf, source)
@@ -296,6 +308,9 @@ def _from_wide(frame: pd.DataFrame, score_prefix: str | None, seconds_prefix: st
 
 
 def _wide_names(column: "pd.Series[Any]", source: str) -> list[str]:
+    if column.isna().any():
+        row = int(np.flatnonzero(column.isna().to_numpy())[0]) + 1
+        raise TableError(f"expected a name in column {column.name!r}, came nothing in data row {row}", source)
     names = [str(name) for name in column]
     seen: dict[str, int] = {}
     for row, name in enumerate(names):
@@ -314,11 +329,12 @@ def _name_column(frame: pd.DataFrame) -> str | None:
 
 def _replicates(column: "pd.Series[Any]", source: str) -> "np.ndarray[Any, np.dtype[np.int64]]":
     values = np.array(pd.to_numeric(column, errors="coerce"), dtype=float)
-    bad = ~np.isfinite(values) | (values != np.floor(values)) | (values < 0)
+    bad = ~np.isfinite(values) | (values != np.floor(values)) | (values < 0) | (values >= 2**53)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise TableError(
-            f"expected whole numbers from 0 in column 'replicate', came {column.iloc[row]!r} in data row {row + 1}",
+            f"expected whole numbers from 0 in column 'replicate', came {column.tolist()[row]!r} in data "
+            f"row {row + 1}",
             source,
         )
     return values.astype(np.int64)
@@ -327,7 +343,7 @@ def _replicates(column: "pd.Series[Any]", source: str) -> "np.ndarray[Any, np.dt
 def _numbered(frame: pd.DataFrame, prefix: str) -> dict[int, str]:
     """Find the columns named by a prefix and a number: number -> column, in order."""
     pattern = re.compile(re.escape(prefix) + r"(\d+)\Z")
-    found = {int(match[1]): name for name in map(str, frame.columns) if (match := pattern.match(name))}
+    found = {int(match[1]): name for name in frame.columns if (match := pattern.match(str(name)))}
     return dict(sorted(found.items()))
 
 

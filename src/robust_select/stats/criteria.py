@@ -19,6 +19,8 @@ from robust_select.core.protocols import Direction, Floats, Ints
 
 Kind = Literal["location", "spread"]
 
+Statistic = Callable[[Floats, Ints], Floats]
+
 
 @dataclass(frozen=True)
 class Criterion:
@@ -28,14 +30,15 @@ class Criterion:
         name: as users write it.
         kind: "location" moves with the losses, "spread" does not.
         min_instances: fewer scores say nothing about it.
-        statistic: from sorted finite or +inf losses (C, R) to values (C,).
+        statistic: from losses (C, R), each row sorted with nan at its end, and the number (C,) of those that are
+            not nan, to values (C,).
         tolerance: for ``std-within-tolerance`` only: how far from the best mean is still good.
     """
 
     name: str
     kind: Kind
     min_instances: int
-    statistic: Callable[[Floats], Floats]
+    statistic: Statistic
     tolerance: float | None = None
 
     def __call__(self, losses: Floats) -> Floats:
@@ -61,7 +64,7 @@ class Criterion:
         means = _by_count(_mean, 1, losses)
         spreads = _by_count(self.statistic, self.min_instances, losses)
         best = np.nanmin(means, initial=np.inf)
-        return np.where(means <= best + self.tolerance, spreads, np.inf)
+        return np.where((means <= best + self.tolerance) | np.isnan(spreads), spreads, np.inf)
 
     def order(self, losses: Floats) -> Ints:
         """Rank candidates, the best first.
@@ -94,34 +97,35 @@ class Criterion:
         return np.negative(values) if direction == "maximize" and self.kind == "location" else values
 
 
-def _by_count(statistic: Callable[[Floats], Floats], min_instances: int, losses: Floats) -> Floats:
-    """Apply a statistic to rows with the same number of scores at a time."""
+def _by_count(statistic: Statistic, min_instances: int, losses: Floats) -> Floats:
+    """Apply a statistic to the rows that have enough scores."""
     counts = np.count_nonzero(~np.isnan(losses), axis=1)
     values = np.full(len(losses), np.nan)
-    for count in np.unique(counts):
-        if count >= min_instances and count > 0:
-            rows = counts == count
-            values[rows] = statistic(np.sort(losses[rows], axis=1)[:, :count])  # nan sorts last
+    rows = counts >= max(min_instances, 1)
+    if rows.any():
+        n_most = int(counts.max())
+        values[rows] = statistic(np.sort(losses[rows], axis=1)[:, :n_most], counts[rows])  # nan sorts last
     return values
 
 
-def _quantile(losses: Floats, level: float) -> Floats:
+def _at(ordered: Floats, position: Ints) -> Floats:
+    return ordered[np.arange(len(ordered)), position]
+
+
+def _quantile(ordered: Floats, counts: Ints, level: float) -> Floats:
     """Quantiles of sorted rows by numpy's default (linear) method; exact where some losses are infinite."""
-    finite = np.isfinite(losses[:, -1])
-    values = np.empty(len(losses))
-    if finite.any():
-        values[finite] = np.quantile(losses[finite], level, axis=1)
-    if not finite.all():
-        position = level * (losses.shape[1] - 1)
-        low, high = math.floor(position), math.ceil(position)
-        lower, upper = losses[~finite, low], losses[~finite, high]
-        step = np.where(np.isfinite(upper), upper, 0.0) - np.where(np.isfinite(upper), lower, 0.0)
-        values[~finite] = np.where(np.isfinite(upper), lower + (position - low) * step, np.inf)
-    return values
+    position = level * (counts - 1)
+    low = np.floor(position).astype(np.int64)
+    lower, upper = _at(ordered, low), _at(ordered, np.ceil(position).astype(np.int64))
+    part = position - low
+    is_finite = np.isfinite(upper)
+    step = np.where(is_finite, upper, 0.0) - np.where(is_finite, lower, 0.0)
+    between = np.where(part < 0.5, lower + part * step, upper - (1 - part) * step)  # as numpy rounds
+    return np.where(is_finite, between, np.inf)
 
 
-def _iqr(losses: Floats) -> Floats:
-    return _difference(_quantile(losses, 0.75), _quantile(losses, 0.25))
+def _iqr(ordered: Floats, counts: Ints) -> Floats:
+    return _difference(_quantile(ordered, counts, 0.75), _quantile(ordered, counts, 0.25))
 
 
 def _difference(high: Floats, low: Floats) -> Floats:
@@ -130,40 +134,44 @@ def _difference(high: Floats, low: Floats) -> Floats:
     return np.where(infinite, np.inf, np.where(infinite, 0.0, high) - np.where(infinite, 0.0, low))
 
 
-def _mean(losses: Floats) -> Floats:
-    return np.asarray(losses.mean(axis=1))
+def _mean(ordered: Floats, counts: Ints) -> Floats:
+    return np.asarray(np.nansum(ordered, axis=1) / counts)
 
 
-def _std(losses: Floats) -> Floats:
-    infinite = np.isinf(losses[:, -1])
-    values = np.where(infinite[:, None], 0.0, losses).std(axis=1, ddof=1)
-    return np.where(infinite, np.inf, values)
+def _std(ordered: Floats, counts: Ints) -> Floats:
+    infinite = np.isinf(_at(ordered, counts - 1))
+    constant = ordered[:, 0] == _at(ordered, counts - 1)  # exactly 0, whatever their rounded mean
+    finite = np.where((infinite | constant)[:, None], 0.0, ordered)
+    squares = np.nansum((finite - _mean(finite, counts)[:, None]) ** 2, axis=1)
+    return np.where(infinite, np.inf, np.sqrt(squares / (counts - 1)))
 
 
 _CVAR_SHARE = 0.25
 
 
-def _cvar(losses: Floats) -> Floats:
+def _cvar(ordered: Floats, counts: Ints) -> Floats:
     """Mean of the worst quarter, the last one taken in part (Rockafellar and Uryasev 2002, eq. 17)."""
-    n = losses.shape[1]
-    share = _CVAR_SHARE * n
-    n_whole = math.floor(share + 1e-12)
-    part = share - n_whole
-    total = losses[:, n - n_whole :].sum(axis=1)
-    if part > 1e-12:
-        total = total + part * losses[:, n - n_whole - 1]
-    return np.asarray(total / share)
+    share = _CVAR_SHARE * counts
+    n_whole = np.floor(share + 1e-12).astype(np.int64)
+    part = np.where(share - n_whole > 1e-12, share - n_whole, 0.0)
+    is_worst = np.arange(ordered.shape[1])[None, :] >= (counts - n_whole)[:, None]
+    total = np.nansum(np.where(is_worst, ordered, 0.0), axis=1)
+    is_taken = part > 0
+    last = np.where(is_taken, _at(ordered, np.maximum(counts - n_whole - 1, 0)), 0.0)
+    return np.asarray((total + part * last) / share)
 
 
 _CRITERIA: dict[str, Criterion] = {
     made.name: made
     for made in (
-        Criterion("min", "location", 1, lambda losses: losses[:, 0]),
-        Criterion("median", "location", 1, lambda losses: _quantile(losses, 0.5)),
+        Criterion("min", "location", 1, lambda ordered, _: ordered[:, 0]),
+        Criterion("median", "location", 1, lambda ordered, counts: _quantile(ordered, counts, 0.5)),
         Criterion("mean", "location", 1, _mean),
-        Criterion("q3", "location", 1, lambda losses: _quantile(losses, 0.75)),
-        Criterion("q3+iqr", "location", 1, lambda losses: _quantile(losses, 0.75) + _iqr(losses)),
-        Criterion("max", "location", 1, lambda losses: losses[:, -1]),
+        Criterion("q3", "location", 1, lambda ordered, counts: _quantile(ordered, counts, 0.75)),
+        Criterion(
+            "q3+iqr", "location", 1, lambda ordered, counts: _quantile(ordered, counts, 0.75) + _iqr(ordered, counts)
+        ),
+        Criterion("max", "location", 1, lambda ordered, counts: _at(ordered, counts - 1)),
         Criterion("cvar", "location", 1, _cvar),
         Criterion("std", "spread", 2, _std),
         Criterion("iqr", "spread", 2, _iqr),
