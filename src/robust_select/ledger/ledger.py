@@ -3,11 +3,13 @@
 Called by studies and the command line. Knows nothing of what a rule or a criterion is: settings are JSON.
 """
 
+import contextlib
 import datetime
 import json
 import math
+import os
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -78,11 +80,15 @@ def open_ledger(location: str | Path, must_exist: bool = False) -> "Ledger":
         path = parsed.database if parsed.get_backend_name() == "sqlite" else None
         if path and path != ":memory:":
             _check_path(Path(path), must_exist, url)
-        engine = sa.create_engine(parsed)
+            if not path.startswith("file:"):
+                path = os.path.abspath(path)  # a trainer may change the working directory
+                parsed = parsed.set(database=path)
+        engine = sa.create_engine(parsed, **_ways_to_read(path))
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
         raise LedgerError(f"expected a path or a database URL ({error})", url) from error
     if parsed.get_backend_name() == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
+        sa.event.listen(engine, "begin", _begin_sqlite)
     ledger = Ledger(engine, url)
     try:
         ledger.check_schema(may_create=not must_exist)
@@ -101,13 +107,33 @@ def _check_path(path: Path, must_exist: bool, url: str) -> None:
         raise LedgerError(f"expected a folder for it, found none at {path.parent}", url)
 
 
+def _ways_to_read(path: str | None) -> dict[str, Any]:
+    """Say how to open a file where nothing can be written, in SQLite's words; nothing special otherwise.
+
+    Even a reader writes two small files beside a ledger, unless it is promised that nobody else writes.
+    """
+    if path is None or not Path(path).is_file() or Path(f"{path}-wal").exists():
+        return {}
+    is_effective = os.access in os.supports_effective_ids
+    if all(os.access(place, os.W_OK, effective_ids=is_effective) for place in (path, Path(path).parent)):
+        return {}
+    uri = f"{Path(path).resolve().as_uri()}?mode=ro&immutable=1"
+    return {"creator": lambda: sqlite3.connect(uri, uri=True)}
+
+
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # Python would begin no transaction for CREATE TABLE; we do, below
     cursor = connection.cursor()
     cursor.execute("PRAGMA busy_timeout = 30000")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")  # a commit survives a power cut, too
+    cursor.execute("PRAGMA synchronous = NORMAL")  # a commit survives the end of this process; see Ledger.flush
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    """Take the lock at once where something will be written: a lock asked for later may be refused."""
+    writes = connection.get_execution_options().get("robust_select_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 class Ledger:
@@ -115,6 +141,7 @@ class Ledger:
 
     def __init__(self, engine: sa.Engine, url: str) -> None:
         self._engine = engine
+        self._writing = engine.execution_options(robust_select_writes=True)
         self.url = url
 
     def __enter__(self) -> Self:
@@ -129,10 +156,10 @@ class Ledger:
         """Close all connections."""
         self._engine.dispose()
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sa.Connection]:
+    @contextlib.contextmanager
+    def _transaction(self, writes: bool = False) -> Iterator[sa.Connection]:
         try:
-            with self._engine.begin() as connection:
+            with (self._writing if writes else self._engine).begin() as connection:
                 yield connection
         except IntegrityError as error:
             raise LedgerError(
@@ -152,14 +179,10 @@ class Ledger:
             LedgerError: what it is instead.
         """
         try:
+            if may_create:
+                self._create_schema()
             with self._transaction() as connection:
                 found = set(sa.inspect(connection).get_table_names())
-                if not found and may_create:
-                    schema.metadata.create_all(connection)
-                    connection.execute(
-                        sa.insert(schema.meta), [{"key": "schema_version", "value": str(schema.SCHEMA_VERSION)}]
-                    )
-                    return
                 if schema.meta.name not in found:
                     kind = "an empty database" if not found else "a database with other tables"
                     raise LedgerError(f"expected a ledger of robust-select, came {kind}", self.url)
@@ -176,6 +199,21 @@ class Ledger:
                 "that made it, or export it there and replay the table here",
                 self.url,
             )
+
+    def _create_schema(self) -> None:
+        """Make all tables of an empty database, or none."""
+        with self._transaction() as connection:
+            if sa.inspect(connection).get_table_names():
+                return
+        if self._engine.dialect.name == "sqlite":  # readers then never wait; the file remembers it
+            with contextlib.closing(self._engine.raw_connection()) as raw:
+                raw.cursor().execute("PRAGMA journal_mode = WAL")
+        with self._transaction(writes=True) as connection:
+            if not sa.inspect(connection).get_table_names():  # nobody else has made them meanwhile
+                schema.metadata.create_all(connection)
+                connection.execute(
+                    sa.insert(schema.meta), [{"key": "schema_version", "value": str(schema.SCHEMA_VERSION)}]
+                )
 
     def names(self) -> list[str]:
         """List the studies, the oldest first."""
@@ -194,7 +232,7 @@ class Ledger:
         Raises:
             LedgerError: there is one of that name, or the database cannot be written.
         """
-        with self._transaction() as connection:
+        with self._transaction(writes=True) as connection:
             result = connection.execute(
                 sa.insert(schema.studies).values(
                     name=name,
@@ -253,7 +291,7 @@ class Ledger:
         )
 
     def record(self, study: StudyRecord, recorded: Sequence[Recorded]) -> None:
-        """Write outcomes down, all or none; when this returns they are on disk.
+        """Write outcomes down, all or none; when this returns they survive the end of this process.
 
         Raises:
             LedgerError: one of them is there already, or the database cannot be written.
@@ -274,8 +312,23 @@ class Ledger:
             for position, replicate, outcome in recorded
         ]
         if rows:
-            with self._transaction() as connection:
+            with self._transaction(writes=True) as connection:
                 connection.execute(sa.insert(schema.outcomes), rows)
+
+    def flush(self) -> None:
+        """Have the disk confirm all that was recorded; when this returns it survives a power cut, too.
+
+        Raises:
+            LedgerError: the disk reports an error.
+        """
+        path = self._engine.url.database
+        if self._engine.dialect.name != "sqlite" or not path:  # others confirm every commit
+            return
+        try:
+            with contextlib.suppress(FileNotFoundError), open(f"{path}-wal", "rb+") as log:  # no log: nothing new
+                os.fsync(log.fileno())
+        except OSError as error:
+            raise LedgerError(f"the disk does not confirm what was written: {error}", self.url) from error
 
     def outcomes(self, study: StudyRecord) -> Iterator[Recorded]:
         """Read all outcomes of a study, by replicate and candidate."""
@@ -313,7 +366,7 @@ class Ledger:
             LedgerError: the database cannot be written.
         """
         table = schema.steps
-        with self._transaction() as connection:
+        with self._transaction(writes=True) as connection:
             connection.execute(sa.delete(table).where(table.c.study_id == study.id, table.c.number == number))
             connection.execute(
                 sa.insert(table).values(study_id=study.id, number=number, record=json.dumps(dict(step)))
@@ -325,7 +378,7 @@ class Ledger:
         Raises:
             LedgerError: the database cannot be written.
         """
-        with self._transaction() as connection:
+        with self._transaction(writes=True) as connection:
             connection.execute(
                 sa.update(schema.studies).where(schema.studies.c.id == study.id).values(stop_reason=stop_reason)
             )
@@ -359,16 +412,19 @@ class Ledger:
     def frame(self, study: StudyRecord) -> pd.DataFrame:
         """Read a study as a long table, one row an instance, with states, messages and parameters."""
         frame = self.table(study).to_frame()
-        kept = ["position", "replicate", "state", "message"]
         table = schema.outcomes
+        query = sa.select(table.c.position, table.c.replicate, table.c.state, table.c.message)
         with self._transaction() as connection:
-            query = sa.select(*[table.c[name] for name in kept]).where(table.c.study_id == study.id)
-            found = pd.DataFrame(connection.execute(query).all(), columns=kept)
-        names = [candidate.name for candidate in study.candidates]
-        found["candidate"] = [names[position] for position in found.pop("position")]
-        merged = frame.drop(columns="state").merge(found, on=["candidate", "replicate"], how="left")
+            rows = connection.execute(query.where(table.c.study_id == study.id)).all()
+        told = {
+            (study.candidates[position].name, replicate): (state, message)
+            for position, replicate, state, message in rows
+        }
+        keys = list(zip(frame["candidate"], frame["replicate"], strict=True))
+        frame["state"] = [told[key][0] for key in keys]
+        frame["message"] = [told[key][1] for key in keys]
         first = ["candidate", "replicate", "score", "state", "seconds", "message"]
-        return merged[first + [name for name in merged.columns if name not in first]]
+        return frame[first + [name for name in frame.columns if name not in first]]
 
 
 def _storable(text: str) -> str:

@@ -6,6 +6,7 @@ Called by ``Study``. Knows nothing of study files, and of the ledger only one fu
 import functools
 import signal
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
 from contextlib import contextmanager
@@ -18,6 +19,9 @@ from robust_select.train.executors import Crew
 
 Record = Callable[[Sequence[tuple[int, int, Outcome]]], None]
 
+_LEAST_SECONDS_BETWEEN_FLUSHES = 0.01
+_MOST_SECONDS_BETWEEN_FLUSHES = 0.25
+_LEAST_FIRST_FAILURES = 3
 _MOST_FIRST_FAILURES = 50
 
 _seeds = functools.lru_cache(maxsize=4096)(seeds_for)  # the same for every candidate of a replicate
@@ -30,12 +34,15 @@ def coordinate(
     known: Mapping[Asked, Outcome],
     crew: Crew,
     record: Record,
+    flush: Callable[[], None],
 ) -> Generator[int]:
     """Drive a selection to its end.
 
-    Every outcome is recorded before the selection hears of it. Outcomes that are known already are told at
-    once and trained no more. If the very first trainings all fail (one a candidate, 50 at most), nothing of
-    them is recorded and the study ends: the trainer is broken, not the candidates.
+    Every outcome is recorded as soon as it is there, and flushed before the selection hears of it. Flushing is
+    slow, so where trainings are fast several outcomes share one; none waits while everybody else does. Outcomes
+    that are known already are told at once and trained no more. If the very first trainings all fail (one a
+    candidate, 3 at least if the rule asks for so many, 50 at most), nothing of them is recorded and the study
+    ends: the trainer is broken, not the candidates.
 
     Args:
         selection: asked and told.
@@ -43,30 +50,37 @@ def coordinate(
         seed: of the study.
         known: outcomes from the ledger.
         crew: trains; if the loop is left early (Ctrl-C, say), what has finished is recorded.
-        record: writes outcomes down.
+        record: writes outcomes down, so that they survive the end of this process.
+        flush: has the disk confirm it, so that they survive a power cut.
 
     Yields:
-        How many outcomes were told since the last time; once a round.
+        How many outcomes were told since the last time.
 
     Raises:
         TrainerError: the first trainings all failed.
         ExecutorBrokenError: a borrowed executor broke or was shut down.
     """
     in_flight: dict[Future[Outcome], Asked] = {}
+    untold: list[tuple[Asked, Outcome]] = []  # recorded, not flushed
     failures: list[tuple[Asked, Outcome]] | None = None if known else []
+    n_doubtful = min(len(candidates), _MOST_FIRST_FAILURES)
+    n_told, flush_again_at = 0, 0.0
     try:
         while True:
-            n_told = _fill(selection, candidates, seed, known, crew, in_flight)
-            if not in_flight:
+            n_told += _fill(selection, candidates, seed, known, crew, in_flight)
+            if not in_flight and not untold:
+                if failures and len(failures) >= n_doubtful:
+                    raise TrainerError(len(failures), failures[0][1].message, failures[0][1].log)
                 if failures:  # a first round too small to say that the trainer is broken
-                    _record_and_tell(selection, failures, record)
-                    failures = None
+                    _record(failures, record)
+                    untold, failures = failures, None
                     continue
                 yield n_told
+                n_told = 0
                 if selection.is_finished:
                     return
                 continue
-            finished, _ = wait(in_flight, return_when=FIRST_COMPLETED)
+            finished = _finished(in_flight, may_block=not untold)
             outcomes = [(in_flight[future], _outcome_of(future)) for future in finished]
             outcomes.sort(key=lambda item: (item[0][1], item[0][0]))
             with _interrupts_held():  # else Ctrl-C could hit between writing an outcome and forgetting its future
@@ -74,16 +88,39 @@ def coordinate(
                     outcomes = failures + outcomes
                     failures = outcomes if _all_failed(outcomes) else None
                 if failures is None:
-                    _record_and_tell(selection, outcomes, record)
+                    _record(outcomes, record)
+                    untold += outcomes
                 for future in finished:
                     del in_flight[future]
-            if failures is None:
-                yield n_told + len(outcomes)
-            elif len(failures) >= min(len(candidates), _MOST_FIRST_FAILURES):
+            if failures is not None and len(failures) >= max(n_doubtful, _LEAST_FIRST_FAILURES):
                 raise TrainerError(len(failures), failures[0][1].message, failures[0][1].log)
+            if untold and (not finished or time.monotonic() >= flush_again_at):
+                flush_again_at = _flush_timed(flush)
+                for (position, replicate), outcome in untold:
+                    selection.tell(position, replicate, outcome.score, outcome.seconds)
+                n_told += len(untold)
+                untold = []
+                yield n_told
+                n_told = 0
     finally:
         with _interrupts_held():
-            _salvage(in_flight, failures, record)
+            if _salvage(in_flight, failures, record) or untold:
+                flush()
+
+
+def _flush_timed(flush: Callable[[], None]) -> float:
+    """Flush, and say until when the next one can wait, so that a slow disk takes a fifth of the time at most."""
+    began = time.monotonic()
+    flush()
+    ended = time.monotonic()
+    return ended + min(max(4 * (ended - began), _LEAST_SECONDS_BETWEEN_FLUSHES), _MOST_SECONDS_BETWEEN_FLUSHES)
+
+
+def _finished(in_flight: "dict[Future[Outcome], Asked]", may_block: bool) -> set[Future[Outcome]]:
+    """Find the futures that are done; wait for one if there is nothing better to do."""
+    if not in_flight:
+        return set()
+    return wait(in_flight, timeout=None if may_block else 0, return_when=FIRST_COMPLETED).done
 
 
 def _fill(
@@ -123,18 +160,20 @@ def _outcome_of(future: "Future[Outcome]") -> Outcome:
         return Outcome.failed(f"the training gave no outcome: {type(error).__name__}: {error}")
 
 
-def _record_and_tell(selection: Selection, outcomes: list[tuple[Asked, Outcome]], record: Record) -> None:
-    record([(position, replicate, outcome) for (position, replicate), outcome in outcomes])
-    for (position, replicate), outcome in outcomes:
-        selection.tell(position, replicate, outcome.score, outcome.seconds)
+def _record(outcomes: Sequence[tuple[Asked, Outcome]], record: Record) -> None:
+    if outcomes:
+        record([(position, replicate, outcome) for (position, replicate), outcome in outcomes])
 
 
 def _salvage(
     in_flight: "dict[Future[Outcome], Asked]", failures: list[tuple[Asked, Outcome]] | None, record: Record
-) -> None:
+) -> bool:
     """Record what has finished when the loop is left early: no finished training is lost.
 
     Where nothing but failures came so far, the trainer may be broken: then nothing is recorded.
+
+    Returns:
+        Whether something was recorded.
     """
     finished = [
         (asked, future.result())
@@ -144,8 +183,8 @@ def _salvage(
     in_flight.clear()
     if failures is not None:
         finished = [] if _all_failed(finished) else failures + finished
-    if finished:
-        record([(position, replicate, outcome) for (position, replicate), outcome in finished])
+    _record(finished, record)
+    return bool(finished)
 
 
 def _all_failed(outcomes: Sequence[tuple[Asked, Outcome]]) -> bool:

@@ -10,7 +10,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from robust_select.core.candidates import Candidate, Integers, Uniform, as_candidates, grid, name_of, sample
 from robust_select.core.errors import InputError, StudyFileError
@@ -21,6 +30,13 @@ from robust_select.study.study import Study
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _kind(given: Any) -> str | None:
+    """Tell a list from a table, so that an error speaks only of the one that was meant."""
+    if isinstance(given, Mapping | BaseModel):
+        return "_table"
+    return "_list" if isinstance(given, list) else None
 
 
 class _Range(_Section):
@@ -34,10 +50,20 @@ class _Range(_Section):
         return Uniform(float(self.low), float(self.high), self.log)
 
 
+_Choices = Annotated[
+    Annotated[list[Any], Tag("_list")] | Annotated[_Range, Tag("_table")],
+    Discriminator(
+        _kind,
+        custom_error_type="neither",
+        custom_error_message="expected a list of choices, or a range: { low = 1e-4, high = 1e-1, log = true }",
+    ),
+]
+
+
 class _Sample(_Section):
     n: int = Field(ge=1)
     seed: int = Field(default=0, ge=0)
-    space: dict[str, list[Any] | _Range] = Field(min_length=1)
+    space: dict[str, _Choices] = Field(min_length=1)
 
 
 class _CandidatesSection(_Section):
@@ -50,6 +76,16 @@ class _CandidatesSection(_Section):
         if sum(part is not None for part in (self.grid, self.sample, self.function)) != 1:
             raise ValueError("expected exactly one of grid, sample, function (or a list, [[candidates]])")
         return self
+
+
+_Candidates = Annotated[
+    Annotated[list[dict[str, Any]], Tag("_list")] | Annotated[_CandidatesSection, Tag("_table")],
+    Discriminator(
+        _kind,
+        custom_error_type="neither",
+        custom_error_message="expected a table with grid, sample or function, or a list, [[candidates]]",
+    ),
+]
 
 
 def _check_criterion(name: Any) -> Any:
@@ -66,8 +102,8 @@ def _check_rule(given: Any) -> Any:
 
 class _StudyFile(_Section):
     trainer: str
-    candidates: list[dict[str, Any]] | _CandidatesSection
-    name: str | None = Field(default=None, min_length=1)
+    candidates: _Candidates
+    name: str | None = Field(default=None, pattern=r"\S")
     criterion: Annotated[str, BeforeValidator(_check_criterion)] = "q3+iqr"
     tolerance: float = Field(default=0.0, ge=0)
     direction: Literal["minimize", "maximize"] = "minimize"
@@ -104,7 +140,7 @@ def read_study(path: str | Path, rule_override: Rule | None = None) -> tuple[Stu
         ]
         raise StudyFileError(str(path), problems) from error
     folder = str(path.resolve().parent)
-    if folder not in sys.path:
+    if sys.path[:1] != [folder]:
         sys.path.insert(0, folder)
     trainer = _import(str(path), "trainer", checked.trainer)
     try:
@@ -126,7 +162,7 @@ def read_study(path: str | Path, rule_override: Rule | None = None) -> tuple[Stu
             name=checked.name or path.stem,
         )
     except InputError as error:
-        raise StudyFileError(str(path), [("", str(error))]) from error
+        raise StudyFileError(str(path), [("" if rule_override else "rule", str(error))]) from error
     study.origin["study_file"] = path.read_text(encoding="utf-8")
     return study, checked.workers
 
@@ -149,10 +185,12 @@ def _where(location: tuple[int | str, ...]) -> str:
 def _sentence(item: Any, document: Mapping[str, Any]) -> str:
     if item["type"] == "extra_forbidden":
         known = _StudyFile.model_fields if len(item["loc"]) == 1 else {}
-        if len(item["loc"]) == 3 and item["loc"][1] == "_CandidatesSection":
+        if item["loc"][:2] == ("candidates", "_table") and len(item["loc"]) == 3:
             known = _CandidatesSection.model_fields
         allowed = f"; allowed: {', '.join(known)}" if known else ""
         return f"unknown key{allowed}"
+    if item["type"] == "string_pattern_mismatch":
+        return f"expected text that is not blank, came {item['input']!r}"
     if item["type"] == "missing":
         return "this key is missing"
     message = str(item["msg"]).removeprefix("Value error, ")
@@ -191,7 +229,11 @@ def _candidates(source: str, given: list[dict[str, Any]] | _CandidatesSection) -
         }
         return sample(given.sample.n, space, given.sample.seed)
     make: Callable[[], Any] = _import(source, "candidates.function", str(given.function))
-    return as_candidates(make())
+    try:
+        return as_candidates(make())
+    except Exception as error:  # the function is the user's: it may raise anything
+        where = "candidates.function"
+        raise StudyFileError(source, [(where, f"{given.function} raised {type(error).__name__}: {error}")]) from error
 
 
 def _listed(position: int, item: Mapping[str, Any]) -> Candidate:

@@ -134,6 +134,7 @@ class Study:
         Raises:
             LedgerError: the ledger cannot be used, or holds the study with other settings.
             TrainerError: the first trainings all failed.
+            ExecutorBrokenError: the executor broke or was shut down.
         """
         for _ in self.steps(workers, executor, on_existing, progress):
             pass
@@ -160,7 +161,7 @@ class Study:
             known = {(position, replicate): outcome for position, replicate, outcome in ledger.outcomes(record)}
             n_known_steps = len(ledger.steps(record))
             write = functools.partial(ledger.record, record)
-            rounds = coordinate(selection, self.candidates, self.seed, known, crew, write)
+            rounds = coordinate(selection, self.candidates, self.seed, known, crew, write, ledger.flush)
             with ProgressBar(selection, len(known), is_shown=progress) as bar, contextlib.closing(rounds):
                 n_yielded = 0
                 for _ in rounds:
@@ -211,11 +212,7 @@ class Study:
                 differences.append((f"candidate {name!r}", there.get(name, "missing"), here.get(name, "missing")))
         if not differences and list(there) != list(here):
             differences.append(("candidates", "in another order", ", ".join(here)))
-        return (
-            differences
-            if len(differences) <= 8
-            else [*differences[:8], ("and", f"{len(differences) - 8} more", "...")]
-        )
+        return differences
 
 
 def _criterion(given: str | Criterion) -> Criterion:

@@ -1,0 +1,178 @@
+"""What every ledger keeps to. A database of another kind joins by one more line in ``LOCATIONS``."""
+
+import math
+
+import numpy as np
+import pytest
+
+from robust_select.core.candidates import Candidate
+from robust_select.core.errors import LedgerError
+from robust_select.core.instances import Outcome, State
+from robust_select.ledger import open_ledger
+
+LOCATIONS = {
+    "sqlite file": lambda folder: folder / "ledger.db",
+    "sqlite url": lambda folder: f"sqlite:///{folder}/ledger.db",
+    "sqlite memory": lambda folder: "sqlite://",
+}
+CANDIDATES = (
+    Candidate("wide, deep", {"width": 64, "layers": [16, 32], "lr": 1e-3}, is_base=True),
+    Candidate("näive ☃", {"width": None, "act": "relu", "nested": {"b": [1, {"a": True}]}}),
+    Candidate("plain"),
+)
+SETTINGS = {"criterion": "mean", "rule": {"name": "halving", "warmup": 2}, "seed": 2**63}
+
+
+@pytest.fixture(params=list(LOCATIONS))
+def ledger(request, tmp_path):
+    with open_ledger(LOCATIONS[request.param](tmp_path)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def study(ledger):
+    return ledger.create_study("first", SETTINGS, CANDIDATES, {"python": "3.11"})
+
+
+def recorded(ledger, study):
+    return list(ledger.outcomes(study))
+
+
+def test_a_new_ledger_holds_nothing(ledger):
+    assert ledger.names() == []
+    with pytest.raises(LedgerError, match="the ledger holds no study"):
+        ledger.study()
+    with pytest.raises(LedgerError, match="came 'first'; it holds none"):
+        ledger.study("first")
+
+
+def test_a_study_comes_back_as_it_was_written(ledger, study):
+    found = ledger.study("first")
+    assert found == study
+    assert found.candidates == CANDIDATES
+    assert [candidate.is_base for candidate in found.candidates] == [True, False, False]
+    assert found.settings == SETTINGS
+    assert found.origin == {"python": "3.11"}
+    assert found.stop_reason == ""
+    assert ledger.study() == study
+    assert recorded(ledger, study) == []
+    assert ledger.steps(study) == []
+    assert ledger.count(study) == {"complete": 0, "diverged": 0, "failed": 0}
+
+
+def test_names_are_unique_and_come_in_order(ledger, study):
+    ledger.create_study("another", {}, CANDIDATES[:1])
+    assert ledger.names() == ["first", "another"]
+    with pytest.raises(LedgerError):
+        ledger.create_study("first", {}, CANDIDATES)
+    assert ledger.names() == ["first", "another"]
+    with pytest.raises(LedgerError, match=r"expected the name of a study.*2 studies .'first', 'another'."):
+        ledger.study()
+    with pytest.raises(LedgerError, match="came 'frist'; it holds 'first', 'another'"):
+        ledger.study("frist")
+
+
+OUTCOMES = [
+    Outcome(0.1 + 0.2, curve=(0.9, math.nan, math.inf, 5e-324, -0.0), seconds=1.5),
+    Outcome(-1.7976931348623157e308),
+    Outcome(math.inf, curve=(1.0,), seconds=0.25),
+    Outcome.failed("ValueError: café ☃ \U0001f40d", 2.0, "Traceback ...\n  line"),
+]
+
+
+def test_every_kind_of_outcome_comes_back_to_the_last_bit(ledger, study):
+    ledger.record(study, [(0, replicate, outcome) for replicate, outcome in enumerate(OUTCOMES)])
+    found = recorded(ledger, study)
+    assert [(position, replicate) for position, replicate, _ in found] == [(0, 0), (0, 1), (0, 2), (0, 3)]
+    for (_, _, outcome), given in zip(found, OUTCOMES, strict=True):
+        np.testing.assert_array_equal(outcome.curve, given.curve)
+        np.testing.assert_array_equal([outcome.score, outcome.seconds], [given.score, given.seconds])
+        assert (outcome.state, outcome.message, outcome.log) == (given.state, given.message, given.log)
+    assert math.copysign(1, found[0][2].curve[4]) == -1
+    assert ledger.count(study) == {"complete": 2, "diverged": 1, "failed": 1}
+
+
+def test_text_that_a_database_refuses_is_escaped(ledger, study):
+    ledger.record(study, [(0, 0, Outcome.failed("file \udcff\x00 is bad", log="\ud800"))])
+    [(_, _, outcome)] = recorded(ledger, study)
+    assert outcome.message == "file \\udcff\\x00 is bad"
+    assert outcome.log == "\\ud800"
+
+
+def test_outcomes_come_by_replicate_then_candidate(ledger, study):
+    ledger.record(study, [(2, 1, Outcome(1.0)), (0, 1, Outcome(2.0))])
+    ledger.record(study, [(1, 0, Outcome(3.0))])
+    assert [found[:2] for found in recorded(ledger, study)] == [(1, 0), (0, 1), (2, 1)]
+
+
+def test_an_outcome_is_recorded_once_and_a_batch_wholly_or_not_at_all(ledger, study):
+    ledger.record(study, [(0, 0, Outcome(1.0))])
+    with pytest.raises(LedgerError, match="another process has recorded the same training meanwhile"):
+        ledger.record(study, [(1, 0, Outcome(2.0)), (0, 0, Outcome(3.0))])
+    assert [(found[0], found[2].score) for found in recorded(ledger, study)] == [(0, 1.0)]
+    ledger.record(study, [(1, 0, Outcome(2.0))])
+    assert ledger.count(study)["complete"] == 2
+
+
+def test_nothing_to_record_is_fine(ledger, study):
+    ledger.record(study, [])
+    assert recorded(ledger, study) == []
+
+
+def test_studies_do_not_mix(ledger, study):
+    other = ledger.create_study("other", {}, CANDIDATES)
+    ledger.record(study, [(0, 0, Outcome(1.0))])
+    ledger.record(other, [(0, 0, Outcome(2.0)), (1, 0, Outcome(3.0))])
+    ledger.save_step(other, 0, {"best": "plain"})
+    ledger.finish(other, "done")
+    assert [outcome.score for _, _, outcome in recorded(ledger, study)] == [1.0]
+    assert ledger.steps(study) == []
+    assert ledger.study("first").stop_reason == ""
+    assert ledger.study("other").stop_reason == "done"
+
+
+def test_steps_come_in_order_and_may_be_replaced(ledger, study):
+    ledger.save_step(study, 1, {"step": 3, "removed": ["plain"]})
+    ledger.save_step(study, 0, {"step": 2, "best_value": 0.1 + 0.2})
+    ledger.save_step(study, 1, {"step": 3, "removed": []})
+    assert ledger.steps(study) == [{"step": 2, "best_value": 0.1 + 0.2}, {"step": 3, "removed": []}]
+
+
+def test_a_finished_study_can_be_opened_again(ledger, study):
+    ledger.finish(study, "one candidate is left")
+    assert ledger.study("first").stop_reason == "one candidate is left"
+    ledger.finish(study, "")
+    assert ledger.study("first").stop_reason == ""
+
+
+def test_the_table_has_nan_where_not_trained_and_inf_where_not_usable(ledger, study):
+    ledger.record(study, [(0, 0, Outcome(0.5, seconds=2.0)), (0, 1, Outcome(math.nan)), (2, 1, Outcome.failed("no"))])
+    table = ledger.table(study)
+    np.testing.assert_array_equal(table.scores, [[0.5, np.inf], [np.nan, np.nan], [np.nan, np.inf]])
+    np.testing.assert_array_equal(table.seconds, [[2.0, np.nan], [np.nan, np.nan], [np.nan, np.nan]])
+    assert table.candidates == ("wide, deep", "näive ☃", "plain")
+
+
+def test_the_frame_tells_states_and_messages(ledger, study):
+    ledger.record(study, [(0, 0, Outcome(0.5)), (0, 1, Outcome(math.nan)), (2, 1, Outcome.failed("no"))])
+    frame = ledger.frame(study).set_index(["candidate", "replicate"])
+    assert list(frame.index) == [("wide, deep", 0), ("wide, deep", 1), ("plain", 1)]
+    assert list(frame["state"]) == [State.COMPLETE, State.DIVERGED, State.FAILED]
+    assert list(frame["message"]) == ["", "", "no"]
+    assert frame.loc[("wide, deep", 0), "width"] == 64
+
+
+def test_a_study_with_nothing_trained_has_an_empty_table(ledger, study):
+    table = ledger.table(study)
+    assert table.candidates == ("wide, deep", "näive ☃", "plain")
+    assert np.isnan(table.scores).all()
+    assert len(ledger.frame(study)) == 0
+
+
+def test_a_reader_sees_what_is_recorded_while_it_reads(ledger, study):
+    ledger.record(study, [(0, replicate, Outcome(float(replicate))) for replicate in range(3)])
+    reader = ledger.outcomes(study)
+    assert next(reader)[2].score == 0.0
+    reader.close()
+    ledger.record(study, [(1, 0, Outcome(1.0))])
+    assert ledger.count(study)["complete"] == 4

@@ -1,0 +1,69 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import cloudpickle
+import pytest
+
+from robust_select.core.errors import ExecutorBrokenError
+from robust_select.core.instances import Instance, State, seeds_for
+from robust_select.train.executors import borrowed
+from robust_select.train.executors.borrowed import Borrowed, dumps_trainer, train_pickled
+
+INSTANCE = Instance("a", 0, seeds_for(0, 0))
+
+
+def make_trainer(score):
+    return lambda params, instance: score
+
+
+def test_a_trainer_goes_round_by_value():
+    assert train_pickled(dumps_trainer(make_trainer(0.5)), {}, INSTANCE).score == 0.5
+
+
+def test_a_trainer_that_cannot_be_loaded_has_failed_and_says_why():
+    outcome = train_pickled(cloudpickle.dumps(0)[:-1] + b"nonsense", {}, INSTANCE)
+    assert outcome.state is State.FAILED
+    assert outcome.message.startswith("the trainer cannot be loaded in a worker: ")
+
+
+def test_two_studies_share_the_threads_of_a_process():
+    payloads = [dumps_trainer(make_trainer(score)) for score in (1.0, 2.0)]
+    wrong, start = [], threading.Barrier(4)
+
+    def work(payload, score):
+        start.wait()
+        wrong.extend(1 for _ in range(300) if train_pickled(payload, {}, INSTANCE).score != score)
+
+    threads = [threading.Thread(target=work, args=(payloads[i % 2], 1.0 + i % 2)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_another_thread_may_take_the_trainer_away_at_once(monkeypatch):
+    class Forgetful(dict):
+        def __setitem__(self, key, value):
+            """Another study's thread has cleared it before anybody looks."""
+
+    monkeypatch.setattr(borrowed, "_LOADED", Forgetful())
+    assert train_pickled(dumps_trainer(make_trainer(0.5)), {}, INSTANCE).score == 0.5
+
+
+def test_closing_cancels_what_has_not_begun():
+    gate = threading.Event()
+    with ThreadPoolExecutor(1) as executor:
+        executor.submit(gate.wait)
+        crew = Borrowed(make_trainer(0.5), executor, 1)
+        future = crew.submit({}, INSTANCE)
+        crew.close()
+        gate.set()
+    assert future.cancelled()
+
+
+def test_an_executor_that_is_shut_down_is_said_to_be():
+    executor = ThreadPoolExecutor(1)
+    executor.shutdown()
+    with pytest.raises(ExecutorBrokenError, match=r"shut down.*run the study again with a new executor"):
+        Borrowed(make_trainer(0.5), executor, 1).submit({}, INSTANCE)
