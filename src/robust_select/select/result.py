@@ -82,6 +82,7 @@ class Result:
         }
         counts = np.count_nonzero(~np.isnan(losses), axis=1)
         unusable = np.isposinf(losses).sum(axis=1)
+        are_left = set(self.remaining)
         frame = pd.DataFrame(
             {
                 "candidate": self.table.candidates,
@@ -90,7 +91,7 @@ class Result:
                 **columns,
                 "discarded_at": pd.array(self.discarded_at, dtype="Int64"),
                 "caveats": [
-                    "; ".join(_caveats(int(n), int(n_bad), name in self.remaining, len(self.remaining)))
+                    "; ".join(_caveats(int(n), int(n_bad), name in are_left, len(are_left)))
                     for n, n_bad, name in zip(counts, unusable, self.table.candidates, strict=True)
                 ],
             }
@@ -100,7 +101,8 @@ class Result:
         values = columns[self.criterion.name]
         signed = -values if self.direction == "maximize" and self.criterion.kind == "location" else values
         last_step = [-(step or 0) for step in self.discarded_at]
-        others = [row for row in np.lexsort((signed, np.array(last_step))).tolist() if row not in set(left)]
+        order = np.lexsort((signed, np.array(last_step))).tolist()
+        others = [row for row in order if self.table.candidates[row] not in are_left]
         return frame.iloc[left + others].reset_index(drop=True)
 
 

@@ -1,0 +1,161 @@
+"""The commands that look into a ledger: ``status``, ``export``, ``report``.
+
+Called by the program. Knows nothing of trainers; none of them writes into a ledger.
+"""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from robust_select.cli.answers import check_targets, plain, study_answer, write_json
+from robust_select.cli.options import Figures, Format, Html, Json, LedgerArgument, StudyName
+from robust_select.cli.show import say, show_table, shown_url
+from robust_select.core.errors import InputError, LedgerError
+
+if TYPE_CHECKING:
+    from robust_select.ledger import Ledger
+
+
+def status(ledger: LedgerArgument, study: StudyName = None, json: Json = None) -> None:
+    """Say how far the studies of a ledger are."""
+    from robust_select.ledger import open_ledger
+
+    check_targets(json)
+    with open_ledger(ledger, must_exist=True) as opened:
+        names = opened.names() if study is None else [opened.study(study).name]
+        found = [_status(opened, name) for name in names]
+    if json is not None:
+        write_json({"studies": found}, json)
+    if json == "-":
+        return
+    if not found:
+        say("The ledger holds no study.")
+    else:
+        _show_status(found)
+
+
+def _status(ledger: "Ledger", name: str) -> dict[str, Any]:
+    """Describe a study; where its rule is unknown, all that does not need the rule."""
+    from robust_select.study.reading import read_result
+
+    record = ledger.study(name)
+    counts = ledger.count(record)
+    rule = record.settings.get("rule")
+    found: dict[str, Any] = {
+        "study": name,
+        "is_finished": bool(record.stop_reason),
+        "stop_reason": record.stop_reason or "not finished",
+        "rule": rule.get("name") if isinstance(rule, dict) else rule,
+        "criterion": record.settings.get("criterion"),
+        "direction": record.settings.get("direction"),
+        "candidates": len(record.candidates),
+        "alive": None,
+        "leader": None,
+        "steps": None,
+        "trainings": sum(counts.values()),
+        **counts,
+        "seconds": None,
+        "started": f"{record.created_at:%Y-%m-%d %H:%M} UTC",
+        "problem": None,
+    }
+    try:
+        result = read_result(ledger, name).result
+    except LedgerError as error:
+        return {**found, "problem": str(error)}
+    return {
+        **found,
+        "alive": len(result.remaining),
+        "leader": result.selected if result.trainings else None,
+        "steps": len(result.steps),
+        "seconds": plain(result.seconds),
+    }
+
+
+def _show_status(found: list[dict[str, Any]]) -> None:
+    from robust_select.report.words import duration
+
+    rows = [
+        [
+            row["study"],
+            row["stop_reason"],
+            f"{row['rule']}, {row['criterion']}",
+            f"{row['candidates'] if row['alive'] is None else row['alive']} of {row['candidates']}",
+            row["leader"] or "",
+            f"{row['trainings']:,}",
+            str(row["diverged"]),
+            str(row["failed"]),
+            "" if row["seconds"] is None else duration(row["seconds"]),
+            row["started"],
+        ]
+        for row in found
+    ]
+    show_table(
+        {
+            "study": False,
+            "state": False,
+            "rule, criterion": False,
+            "alive": True,
+            "leader": False,
+            "trainings": True,
+            "diverged": True,
+            "failed": True,
+            "training time": True,
+            "started": False,
+        },
+        rows,
+    )
+    for row in found:
+        if row["problem"]:
+            say(f"Note: {row['problem']}")
+
+
+def export(
+    ledger: LedgerArgument,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="File to write: .csv or .parquet.")],
+    study: StudyName = None,
+) -> None:
+    """Write the scores of a study as a long table, one row an instance."""
+    from robust_select.core.tables import write_frame
+    from robust_select.ledger import open_ledger
+
+    check_targets(out)
+    with open_ledger(ledger, must_exist=True) as opened:
+        frame = opened.frame(opened.study(study))
+    write_frame(frame, out)
+    say(f"{len(frame):,} instances written to {out}. Replay them: robust-select replay {shlex.quote(str(out))}")
+
+
+def report(
+    ledger: LedgerArgument,
+    study: StudyName = None,
+    html: Html = None,
+    figures: Figures = None,
+    format: Format = "pdf",
+    json: Json = None,
+) -> None:
+    """Show a study: a page, figures, or the answer as JSON; a study that is not finished, too."""
+    from robust_select.ledger import open_ledger
+    from robust_select.study.reading import read_result
+
+    if html is None and figures is None and json is None:
+        raise InputError("expected what to write, came nothing: add --html PAGE, --figures DIR or --json FILE")
+    check_targets(html, json)
+    with open_ledger(ledger, must_exist=True) as opened:
+        found = read_result(opened, study)
+    written: list[Path] = []
+    if html is not None:
+        from robust_select.report.page import write_page
+
+        write_page(found.result, html, title=found.study.name, provenance=found.provenance, base=found.base)
+        written.append(html)
+    if figures is not None:
+        from robust_select.report.figures import save_figures
+
+        written.extend(save_figures(found.result, figures, format, found.base))  # type: ignore[arg-type]
+    if json is not None:
+        write_json(study_answer(found.result, found.rule, found.study.name, shown_url(ledger)), json)
+    if json != "-":
+        for path in written:
+            say(f"Written: {path}")

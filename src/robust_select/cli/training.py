@@ -1,0 +1,189 @@
+"""The commands that train: ``run`` a study file, and the ``demo``.
+
+Called by the program. Knows nothing of how a study goes about it.
+"""
+
+import os
+import shlex
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from robust_select.cli.answers import check_targets, study_answer, write_json
+from robust_select.cli.options import (
+    Choice,
+    Html,
+    Json,
+    LedgerOption,
+    Quiet,
+    Workers,
+    make_rule,
+    takes_rule,
+    typed,
+)
+from robust_select.cli.show import say, show_result, shown_url
+from robust_select.core.errors import InputError
+
+if TYPE_CHECKING:
+    from robust_select.select.result import Result
+    from robust_select.study import Study
+
+DEMOS = ("digits",)
+_INTERRUPTED = 130
+
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study file.")]
+OnExisting = Annotated[
+    str, typer.Option("--on-existing", help="If the ledger holds the study: resume it, begin a new one, or error.")
+]
+
+
+@takes_rule
+def run(
+    context: typer.Context,
+    study: StudyFile,
+    choice: Choice,
+    workers: Workers = None,
+    on_existing: OnExisting = "resume",
+    ledger: LedgerOption = None,
+    name: Annotated[str | None, typer.Option("--name", help="Of the study in the ledger.")] = None,
+    html: Html = None,
+    json: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Run a study file to its end, or go on with it; Ctrl-C stops cleanly."""
+    check_targets(html, json)
+    made, n_wanted = prepare(study, choice, ledger, name)
+    n_workers = n_wanted or 1 if workers is None else workers
+    carry_out(made, n_workers, on_existing, typed(context), html, json, quiet)
+
+
+def demo(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="[digits]", help="Which one.")] = "digits",
+    workers: Workers = None,
+    html: Annotated[Path, typer.Option("--html", metavar="PAGE", help="The page to look at.")] = Path(
+        "out/digits.html"
+    ),
+    ledger: LedgerOption = None,
+    json: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Which of two dozen models of handwritten digits is the most robust? About a minute; run again, it is there."""
+    if name not in DEMOS:
+        raise InputError(f"expected a demo among {', '.join(DEMOS)}, came {name!r}")
+    from robust_select.problems.digits import load
+
+    html.parent.mkdir(parents=True, exist_ok=True)
+    check_targets(html, json)
+    load()  # says at once if scikit-learn is missing
+    with resources.as_file(resources.files("robust_select.problems.digits") / "study.toml") as path:
+        made, _ = prepare(path, Choice(), ledger or f"{name}.db", None)
+    n_workers = os.cpu_count() or 1 if workers is None else workers
+    carry_out(made, n_workers, "resume", typed(context), html, json, quiet)
+
+
+def prepare(path: Path, choice: Choice, ledger: str | None, name: str | None) -> "tuple[Study, int | None]":
+    """Read a study file and put in what the user asked for otherwise.
+
+    Returns:
+        The study, and how many workers the file asks for.
+    """
+    from robust_select.study.file import read_study
+
+    study, workers = read_study(path)
+    if choice.is_given:
+        base = {"name": study.rule.name, **study.rule.settings()}
+        is_used = study.criterion.tolerance is not None
+        study, workers = read_study(path, make_rule(choice, base, is_used))
+    if ledger is not None:
+        study.ledger = ledger
+    if name is not None:
+        study.name = name
+    return study, workers
+
+
+def carry_out(
+    study: "Study",
+    workers: int,
+    on_existing: str,
+    command: str,
+    html: Path | None = None,
+    json: str | None = None,
+    quiet: bool = False,
+) -> None:
+    """Run a study, show the result, write what was asked for."""
+    result = train(study, workers, on_existing, command, quiet)
+    names = _names(study)
+    name = names[-1] if on_existing == "new" else study.name
+    ledger = shown_url(str(study.ledger))
+    if html is not None:
+        _write_page(study, result, name, html)
+    if json is not None:
+        write_json(study_answer(result, study.rule, name, ledger), json)
+    if quiet or json == "-":
+        return
+    show_result(result)
+    look = shlex.quote(ledger) + (f" --study {shlex.quote(name)}" if len(names) > 1 else "")
+    say(f"Ledger: {ledger}")
+    say(f"Look further: robust-select status {look}")
+    say(f"              robust-select report {look} --html page.html")
+    if html is not None:
+        say(f"Page: {html}")
+
+
+def train(study: "Study", workers: int, on_existing: str, command: str, quiet: bool) -> "Result":
+    """Run a study; Ctrl-C ends the program with the command that goes on."""
+    try:
+        return study.run(workers=workers, on_existing=on_existing, progress=not quiet)  # type: ignore[arg-type]
+    except KeyboardInterrupt:
+        _say_stopped(study, on_existing, command)
+
+
+def _names(study: "Study") -> list[str]:
+    """List the studies of its ledger, the newest at the end; its own where the ledger was in memory only."""
+    from robust_select.ledger import open_ledger
+
+    with open_ledger(study.ledger) as ledger:
+        return ledger.names() or [study.name]
+
+
+def _write_page(study: "Study", result: "Result", name: str, html: Path) -> None:
+    from robust_select.report.page import write_page
+    from robust_select.study.reading import base_of, provenance
+
+    rows = provenance(name, study.settings(), study.origin)
+    write_page(result, html, title=name, provenance=rows, base=base_of(study.candidates))
+
+
+def _say_stopped(study: "Study", on_existing: str, command: str) -> NoReturn:
+    from robust_select.ledger import open_ledger
+
+    with open_ledger(study.ledger) as ledger:
+        names = ledger.names()
+        name = names[-1] if on_existing == "new" and names else study.name
+        n_recorded = sum(ledger.count(ledger.study(name)).values()) if name in names else 0
+    if on_existing != "resume":
+        words = [*_without(shlex.split(command), "--on-existing"), "--name", name]
+        command = shlex.join(words if name != study.name else words[:-2])
+    typer.echo(
+        f"robust-select: stopped; {n_recorded} trainings are in ledger {shown_url(str(study.ledger))}. "
+        f"Go on with: {command}",
+        err=True,
+    )
+    raise typer.Exit(_INTERRUPTED)
+
+
+def _without(words: list[str], option: str) -> list[str]:
+    """Leave out an option and its value, in both forms."""
+    found = []
+    skip = False
+    for word in words:
+        if skip:
+            skip = False
+        elif word == option:
+            skip = True
+        elif not word.startswith(f"{option}="):
+            found.append(word)
+    return found

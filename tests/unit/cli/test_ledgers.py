@@ -1,0 +1,98 @@
+import pandas as pd
+import pytest
+
+from robust_select.core.candidates import grid
+from robust_select.core.instances import Outcome
+from robust_select.ledger import open_ledger
+
+SETTINGS = {"rule": {"name": "halving", "warmup": 2}, "criterion": "mean", "direction": "minimize", "seed": 7}
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    """A finished study, one that is not finished, and one of a rule that nobody knows."""
+    path = tmp_path / "ledger.db"
+    widths = grid(width=[1, 2])
+    with open_ledger(path) as opened:
+        done = opened.create_study("done", SETTINGS, widths)
+        opened.record(done, [(row, n, Outcome(row + n / 10, seconds=2.0)) for row in range(2) for n in range(2)])
+        opened.finish(done, "one candidate is left")
+        half = opened.create_study("half", SETTINGS, widths)
+        opened.record(half, [(0, 0, Outcome(float("nan"))), (1, 0, Outcome.failed("no data"))])
+        opened.record(half, [(1, 1, Outcome(0.5))])
+        foreign = opened.create_study("foreign", {**SETTINGS, "rule": {"name": "my-rule"}}, widths)
+        opened.record(foreign, [(0, 0, Outcome(0.5))])
+    return path
+
+
+def test_status(answer, ledger):
+    done, half, foreign = answer("status", ledger)["studies"]
+    assert (done["study"], done["is_finished"], done["stop_reason"]) == ("done", True, "one candidate is left")
+    assert (done["leader"], done["alive"], done["candidates"], done["trainings"]) == ("width=1", 1, 2, 4)
+    assert done["seconds"] == 8.0
+    assert (half["is_finished"], half["stop_reason"], half["alive"]) == (False, "not finished", 2)
+    assert (half["complete"], half["diverged"], half["failed"], half["trainings"]) == (1, 1, 1, 3)
+    assert half["seconds"] is None
+    assert (foreign["leader"], foreign["trainings"]) == (None, 1)
+    assert "my-rule" in foreign["problem"]
+
+
+def test_status_of_one_study_in_words(invoke, ledger):
+    shown = invoke("status", ledger, "--study", "half").stdout
+    assert "half" in shown
+    assert "not finished" in shown
+    assert "done" not in shown
+    assert "Note: " in invoke("status", ledger).stdout
+
+
+def test_status_of_an_empty_ledger(invoke, answer, tmp_path):
+    with open_ledger(tmp_path / "empty.db"):
+        pass
+    assert "no study" in invoke("status", tmp_path / "empty.db").stdout
+    assert answer("status", tmp_path / "empty.db") == {"studies": []}
+
+
+@pytest.mark.parametrize(("name", "read"), [("out.csv", pd.read_csv), ("out.parquet", pd.read_parquet)])
+def test_export(invoke, ledger, tmp_path, name, read):
+    done = invoke("export", ledger, tmp_path / name, "--study", "done")
+    assert done.exit_code == 0
+    assert "4 instances" in done.stdout
+    frame = read(tmp_path / name)
+    assert frame["score"].tolist() == [0.0, 0.1, 1.0, 1.1]
+    assert frame["width"].tolist() == [1, 1, 2, 2]
+
+
+def test_what_is_exported_can_be_replayed(invoke, answer, ledger, tmp_path):
+    invoke("export", ledger, tmp_path / "out.csv", "--study", "done")
+    assert answer("replay", tmp_path / "out.csv", "--rule", "halving", "--warmup", 2)["selected"] == "width=1"
+
+
+def test_several_studies_must_be_told_apart(invoke, ledger, tmp_path):
+    done = invoke("export", ledger, tmp_path / "out.csv")
+    assert done.exit_code == 2
+    assert "'done', 'half', 'foreign'" in done.stderr
+
+
+def test_report(invoke, answer, ledger, tmp_path):
+    done = invoke(
+        *["report", ledger, "--study", "done", "--html", tmp_path / "page.html"],
+        *["--figures", tmp_path / "figures", "--format", "png"],
+    )
+    assert done.exit_code == 0
+    assert "was selected from 2 candidates" in (tmp_path / "page.html").read_text("utf-8")
+    assert len(list((tmp_path / "figures").glob("*.png"))) == 3
+    assert done.stdout.count("Written: ") == 4
+    assert answer("report", ledger, "--study", "done")["selected"] == "width=1"
+
+
+def test_report_of_a_study_that_is_not_finished(invoke, answer, ledger, tmp_path):
+    assert invoke("report", ledger, "--study", "half", "--html", tmp_path / "page.html").exit_code == 0
+    assert "is the best so far" not in (tmp_path / "page.html").read_text("utf-8")  # nobody left is usable yet
+    assert answer("report", ledger, "--study", "half")["stop_reason"] == "not finished"
+
+
+def test_report_of_a_study_of_an_unknown_rule(invoke, ledger, tmp_path):
+    done = invoke("report", ledger, "--study", "foreign", "--html", tmp_path / "page.html")
+    assert done.exit_code == 2
+    assert "my-rule" in done.stderr
+    assert "export" in done.stderr

@@ -1,0 +1,58 @@
+import pytest
+
+from robust_select.ledger import open_ledger
+
+
+def test_a_table(answer, table):
+    found = answer("measure", table, "--criterion", "mean", "--resamples", 200)
+    assert (found["criterion"], found["best"], found["resamples"], found["confidence"]) == ("mean", "good", 200, 0.95)
+    rows = {(row["candidate"], row["criterion"]): row for row in found["criteria"]}
+    assert len(rows) == 3 * 9
+    assert rows["good", "mean"]["value"] == pytest.approx(0.115)
+    assert rows["good", "mean"]["to_halve"] == 12
+    assert rows["good", "max"]["low"] is None
+    assert [row["b"] for row in found["pairs"]] == ["close", "bad"]
+    assert found == answer("measure", table, "--criterion", "mean", "--resamples", 200)
+
+
+def test_a_table_in_words(invoke, table):
+    shown = invoke("measure", table, "--criterion", "mean", "--candidate", "good", "--candidate", "bad").stdout
+    assert "good, the best by mean, against the others" in shown
+    assert "95 % interval" in shown
+    assert "close" not in shown
+    assert "pitman-morgan" in shown
+
+
+def test_many_candidates_are_shown_in_part(invoke, tmp_path):
+    path = tmp_path / "scores.csv"
+    rows = [f"m{row:02d},{n},{row + (n * 7 + row) % 5 / 10}" for row in range(15) for n in range(4)]
+    path.write_text("\n".join(["candidate,replicate,score", *rows]))
+    shown = invoke("measure", path, "--resamples", 50).stdout
+    assert "The 10 closest of 15" in shown
+    assert "m09" in shown
+    assert "m10" not in shown
+
+
+def test_a_maximised_table(answer, table):
+    assert answer("measure", table, "--maximize", "--criterion", "mean")["best"] == "bad"
+
+
+def test_a_study_file_is_trained_and_goes_on(invoke, answer, study_file, trained):
+    options = ["measure", study_file, "--instances", 3, "--candidate", "four", "--candidate", "two"]
+    found = answer(*options, "--resamples", 100)
+    assert (found["criterion"], found["best"]) == ("mean", "two")
+    assert sorted(trained()) == sorted(f"{name} {n}" for name in ("two", "four") for n in range(3))
+    assert answer(*options, "--resamples", 100) == found
+    assert len(trained()) == 6
+    assert invoke("run", study_file, "--quiet").exit_code == 0
+    with open_ledger(study_file.with_suffix(".db"), must_exist=True) as ledger:
+        names = ledger.names()
+    assert len(names) == 2
+    assert "measure widths, 3 times" in names[0]
+    assert names[1] == "widths"
+
+
+def test_all_candidates_by_default(answer, study_file, trained):
+    found = answer("measure", study_file, "--instances", 2, "--resamples", 50)
+    assert {row["candidate"] for row in found["criteria"]} == {"one", "two", "three", "four"}
+    assert len(trained()) == 8
