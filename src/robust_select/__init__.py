@@ -12,6 +12,7 @@ from robust_select.core.version import __version__
 if TYPE_CHECKING:
     from robust_select.core.candidates import Candidate, Integers, Uniform, grid, sample
     from robust_select.core.errors import (
+        ExecutorBrokenError,
         InputError,
         LedgerError,
         MissingExtraError,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from robust_select.select.plan import Plan, plan
     from robust_select.select.replay import replay
     from robust_select.select.result import Result
-    from robust_select.select.rules import Exhaustive, Halving, Rule, Significance
+    from robust_select.select.rules import Exhaustive, Halving, Rule, Significance, TopTwo
     from robust_select.select.selection import Selection, Step
     from robust_select.stats.comparisons import comparison
     from robust_select.stats.criteria import criterion
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Candidate",
+    "ExecutorBrokenError",
     "Exhaustive",
     "Halving",
     "InputError",
@@ -57,6 +59,7 @@ __all__ = [
     "StudyFileError",
     "Table",
     "TableError",
+    "TopTwo",
     "TrainerError",
     "Uniform",
     "WorkerLostError",
@@ -73,14 +76,14 @@ __all__ = [
 
 _HOMES = {
     "core.candidates": "Candidate Integers Uniform grid sample",
-    "core.errors": "InputError LedgerError MissingExtraError RobustSelectError SettingsDifferError StudyFileError "
+    "core.errors": "ExecutorBrokenError InputError LedgerError MissingExtraError RobustSelectError SettingsDifferError StudyFileError "
     "TableError TrainerError WorkerLostError",
     "core.instances": "Instance Outcome Seeds State seeds_for",
     "core.tables": "Table read_table",
     "select.plan": "Plan plan",
     "select.replay": "replay",
     "select.result": "Result",
-    "select.rules": "Exhaustive Halving Rule Significance",
+    "select.rules": "Exhaustive Halving Rule Significance TopTwo",
     "select.selection": "Selection Step",
     "stats.comparisons": "comparison",
     "stats.criteria": "criterion",

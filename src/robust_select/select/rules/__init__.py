@@ -11,6 +11,7 @@ from robust_select.select.rules.base import Decision, Evidence, Rule, Trainings
 from robust_select.select.rules.exhaustive import Exhaustive
 from robust_select.select.rules.halving import Halving
 from robust_select.select.rules.significance import Significance
+from robust_select.select.rules.top_two import TopTwo
 
 __all__ = [
     "RULES",
@@ -20,6 +21,7 @@ __all__ = [
     "Halving",
     "Rule",
     "Significance",
+    "TopTwo",
     "Trainings",
     "rule",
 ]
@@ -28,6 +30,7 @@ RULES: dict[str, Callable[..., Rule]] = {
     "exhaustive": Exhaustive,
     "halving": Halving,
     "significance": Significance,
+    "top-two": TopTwo,
 }
 """The rules by the name that the command line and study files use."""
 

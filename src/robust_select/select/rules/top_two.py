@@ -1,0 +1,148 @@
+"""Ours: each next instance goes to the leader or to its closest challengers, where it moves the evidence most.
+
+Called by ``Selection``. Knows nothing of the other rules.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from robust_select.core.errors import InputError
+from robust_select.core.protocols import Ints
+from robust_select.select.rules.base import USED_UP, Decision, Evidence, Trainings, check_count, next_replicates
+from robust_select.stats.criteria import Criterion
+from robust_select.stats.posteriors import posterior
+from robust_select.stats.rivals import Rivals, rivals
+
+_PILOT_INSTANCES = 3
+_PILOT_SHARE = 8
+_PILOT_LEAST, _PILOT_MOST = 6, 16
+_LEADER_LEAST = 5  # nobody is selected with confidence on fewer: a spread of three or four scores is mostly luck
+_LOOKS = 1.4  # the price of looking after every instance, measured by simulation (docs/adr/0007-top-two.md)
+
+
+@dataclass(frozen=True)
+class TopTwo:
+    """Trains where it matters until the leader is surely within the tolerance of the best.
+
+    Everybody is trained ``warmup`` times; the best few twice more, so that the scale of the scores is known. From
+    then on each decision compares all candidates with the leader and gives the next instance to whoever lowers the
+    sum of the probabilities that a candidate beats the leader by more than the tolerance. It stops when that sum is
+    below 1 - confidence, a bound on the probability that the leader is not within the tolerance of the best.
+    Nobody is discarded for good: a candidate that started badly keeps a small probability, which grows as the
+    others are known better, and the allocation comes back to it.
+
+    Assumes: what ``posterior`` and ``rivals`` assume. The probability is a posterior one, looked at after every
+    instance; the truth tests measure how often the selected candidate is within the tolerance.
+
+    Literature: Russo 2016 (top-two sampling); Garivier and Kaufmann 2016 (the least number of trainings); Chen et
+    al. 2000 (optimal computing budget allocation); Smyth 2004 (shrunken variances).
+
+    Args:
+        confidence: wanted, that the selected candidate is within the tolerance of the best.
+        warmup: instances of everybody at the start.
+        tolerance: differences of the criterion below it do not matter, in units of the score.
+        max_instances: of one candidate.
+        budget: of all trainings together; None for no other limit.
+        batch: instances that may be in training at the same time once the warm-up is over.
+
+    Raises:
+        InputError: a number out of range.
+    """
+
+    confidence: float = 0.95
+    warmup: int = 1
+    tolerance: float = 0.0
+    max_instances: int = 200
+    budget: int | None = None
+    batch: int = 1
+    name = "top-two"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.confidence, (bool, str)) or not 0 < self.confidence < 1:
+            raise InputError(
+                f"expected confidence between 0 and 1, both excluded, came confidence={self.confidence!r}"
+            )
+        check_count("warmup", self.warmup, 1)
+        if isinstance(self.tolerance, (bool, str)) or not 0 <= self.tolerance < math.inf:
+            raise InputError(f"expected a tolerance of 0 or more, came tolerance={self.tolerance!r}")
+        check_count("max_instances", self.max_instances, max(self.warmup, _PILOT_INSTANCES))
+        if self.budget is not None:
+            check_count("budget", self.budget, 1)
+        check_count("batch", self.batch, 1)
+
+    def settings(self) -> Mapping[str, Any]:
+        """Give what the rule was made with."""
+        return asdict(self)
+
+    def check(self, criterion: Criterion) -> None:
+        """Refuse nothing: scales are shrunken, so one instance says something about every criterion."""
+
+    def trainings(self, n_candidates: int, n_available: int | None = None) -> Trainings:
+        """Bound: the warm-up alone, or everybody as often as allowed."""
+        most = n_candidates * (self.max_instances if n_available is None else min(self.max_instances, n_available))
+        if self.budget is not None:
+            most = min(most, max(self.budget, n_candidates * self.warmup))
+        return Trainings(min(n_candidates * self.warmup, most), most)
+
+    def decide(self, evidence: Evidence) -> Decision:
+        """Train the warm-up, then where it matters."""
+        n_most = self.max_instances if evidence.n_available is None else min(self.max_instances, evidence.n_available)
+        counts = np.asarray(evidence.n_asked)
+        everybody = np.arange(len(counts))
+        if counts.min() < self.warmup:
+            return Decision(next_replicates(everybody, int(counts.min()), self.warmup))
+        order = evidence.criterion.order(evidence.losses)
+        n_pilot = min(len(counts), max(_PILOT_LEAST, min(_PILOT_MOST, len(counts) // _PILOT_SHARE)))
+        if evidence.n_steps == 0 and counts.max() < min(_PILOT_INSTANCES, n_most):
+            pilot = np.sort(order[:n_pilot])
+            return Decision(next_replicates(pilot, self.warmup, min(_PILOT_INSTANCES, n_most)))
+        return self._allocate(evidence, counts, n_most)
+
+    def _allocate(self, evidence: Evidence, counts: Ints, n_most: int) -> Decision:
+        found = posterior(evidence.losses, evidence.criterion)
+        ranking = np.lexsort((np.argsort(evidence.criterion.order(evidence.losses)), found.values))
+        leader = int(ranking[0])
+        compared = rivals(found, leader, self.tolerance)
+        at_risk = _LOOKS * float(compared.probabilities.sum())
+        is_sure = at_risk <= 1 - self.confidence
+        is_open = counts < n_most
+        stop = ""
+        if is_sure and (found.counts[leader] >= _LEADER_LEAST or not is_open[leader]):
+            stop = f"the selected candidate is within the tolerance of the best with confidence {self.confidence:g}"
+        elif self.budget is not None and counts.sum() >= self.budget:
+            stop = "the budget is spent"
+        gains = np.where(is_open, compared.information(counts), 0.0)
+        target = leader if is_sure else int(np.argmax(gains))
+        if not stop and not is_sure and not gains[target] > 0:
+            stop = USED_UP
+        train = np.array([[target, counts[target]]], dtype=np.int64)
+        return self._decision(evidence, compared, ranking, stop, train)
+
+    def _decision(self, evidence: Evidence, compared: Rivals, ranking: Ints, stop: str, train: Ints) -> Decision:
+        """Set aside who hardly matters now, and say what the evidence comes to."""
+        at_risk = _LOOKS * compared.probabilities
+        keeps = at_risk > (1 - self.confidence) / len(at_risk)
+        keeps[compared.leader] = True
+        equivalent = compared.within_tolerance() if self.tolerance > 0 else np.zeros(len(keeps), dtype=bool)
+        equivalent[compared.leader] = True
+        if stop and at_risk.sum() <= 1 - self.confidence:
+            keeps = equivalent.copy()
+        is_step = bool(stop) or evidence.n_steps == 0 or bool((keeps != evidence.alive).any())
+        return Decision(
+            train=Decision().train if stop else train,
+            overlap=self.batch - 1,
+            discard=np.flatnonzero(evidence.alive & ~keeps),
+            restore=np.flatnonzero(~evidence.alive & keeps),
+            step=self.warmup + evidence.n_steps if is_step else None,
+            best=compared.leader,
+            best_by=evidence.criterion,
+            best_value=float(compared.posterior.values[compared.leader]),
+            ranking=ranking,
+            confidence=max(0.0, 1 - float(at_risk.sum())),
+            equivalent=ranking[equivalent[ranking]],
+            stop=stop,
+        )
