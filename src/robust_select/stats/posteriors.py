@@ -22,8 +22,10 @@ _PRIOR_CANDIDATES = 8.0  # so many candidates is PRIOR_FREEDOM worth against wha
 _SHAPE_RESIDUALS = 100.0  # so many residuals is the normal shape worth against the pooled one
 _OWN_SHAPE_INSTANCES = 40.0  # with so many instances a candidate's own shape weighs as much as the common one
 _LEAST_OWN = 8
+_FEW_DIVERGED = 4
 _CLIP = 4.0  # scales from the median; farther out a criterion of quantiles does not see how far
 _MOST_FREEDOM = 500.0
+_UNKNOWN_VARIANCE = 1e12
 _OWN_VARIANCES = {"median": 0.571, "q3": 0.629, "q3+iqr": 3.766, "cvar": 0.225, "iqr": 1.567}
 """Asymptotic variance of the criterion less that of mean + k x standard deviation, normal scores of variance 1."""
 
@@ -61,6 +63,7 @@ class Posterior:
         freedoms: (C,) degrees of freedom of the scale, those of the prior included.
         counts: (C,) instances.
         residuals: (C, R) deviations from the mean; 0 where not trained.
+        is_undecided: (C,) whether all of few instances diverged, under a criterion that half of them may.
         own_shares: (C,) how far a candidate's own shape is believed against the common one, 0 to 1.
         shape: of the criterion, common to all.
         prior_freedom: how many degrees of freedom the common scale is worth; many if scales hardly differ.
@@ -72,6 +75,7 @@ class Posterior:
     freedoms: Floats
     counts: Ints
     residuals: Floats
+    is_undecided: Bools
     own_shares: Floats
     shape: Shape
     prior_freedom: float
@@ -99,6 +103,7 @@ def posterior(losses: Floats, by: Criterion) -> Posterior:
         by: the criterion.
 
     Example:
+        >>> from robust_select.stats.criteria import criterion
         >>> found = posterior(np.array([[1.0, 2.0, 3.0], [5.0, np.nan, np.nan]]), criterion("mean"))
         >>> found.values, found.counts
         (array([2., 5.]), array([3, 1]))
@@ -127,6 +132,7 @@ def posterior(losses: Floats, by: Criterion) -> Posterior:
         freedoms=freedoms,
         counts=counts,
         residuals=residuals,
+        is_undecided=is_bad & (by.name in _ROBUST) & (counts <= _FEW_DIVERGED),
         own_shares=own_shares,
         shape=shape,
         prior_freedom=prior_freedom,
@@ -148,10 +154,12 @@ def shrunken_variances(squares: Floats, free: Floats) -> tuple[Floats, Floats, f
 
     Example:
         >>> shrunken_variances(np.array([2.0, 4.0, 0.0]), np.array([2.0, 2.0, 0.0]))[0].round(1)
-        array([1.3, 1.7, 1.5])
+        array([1.2, 1.7, 1.5])
     """
     rows = free > 0
-    if not rows.any() or not (squares[rows] > 0).any():
+    if not rows.any():  # nothing is known of scales
+        return np.full(len(squares), _UNKNOWN_VARIANCE), free + PRIOR_FREEDOM, PRIOR_FREEDOM
+    if not (squares[rows] > 0).any():
         return np.zeros(len(squares)), free + PRIOR_FREEDOM, PRIOR_FREEDOM
     d = free[rows]
     least = 1e-3 * squares[rows].sum() / d.sum()  # equal scores, rounded ones say, are not infinitely good

@@ -128,6 +128,11 @@ def rivals(found: Posterior, leader: int, tolerance: float = 0.0) -> Rivals:
         leader: position of the leader, with a finite value.
         tolerance: in units of the losses.
     """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return _compare(found, leader, tolerance)
+
+
+def _compare(found: Posterior, leader: int, tolerance: float) -> Rivals:
     shape = found.shape
     n, leaders = found.counts, int(found.counts[leader])
     common = np.minimum(n, leaders)
@@ -151,7 +156,8 @@ def rivals(found: Posterior, leader: int, tolerance: float = 0.0) -> Rivals:
             ratio = np.where(variance > 0, -apart / np.sqrt(variance), np.where(apart > 0, -np.inf, 0.0))
         probabilities = special.ndtr(ratio).mean(axis=1)
         distances = found.values - found.values[leader] + tolerance
-    probabilities = np.where(np.isinf(found.values), 0.0, probabilities)
+    hopeful = np.where(found.is_undecided, 0.5**n / len(n), 0.0)  # its median may be finite yet
+    probabilities = np.where(np.isinf(found.values), hopeful, probabilities)
     probabilities[leader] = 0.0
     return Rivals(leader, probabilities, np.where(np.isinf(found.values), np.inf, distances), rho, tolerance, found)
 
