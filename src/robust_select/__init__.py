@@ -76,8 +76,8 @@ __all__ = [
 
 _HOMES = {
     "core.candidates": "Candidate Integers Uniform grid sample",
-    "core.errors": "ExecutorBrokenError InputError LedgerError MissingExtraError RobustSelectError SettingsDifferError StudyFileError "
-    "TableError TrainerError WorkerLostError",
+    "core.errors": "ExecutorBrokenError InputError LedgerError MissingExtraError RobustSelectError "
+    "SettingsDifferError StudyFileError TableError TrainerError WorkerLostError",
     "core.instances": "Instance Outcome Seeds State seeds_for",
     "core.tables": "Table read_table",
     "select.plan": "Plan plan",

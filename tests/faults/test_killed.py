@@ -3,14 +3,9 @@
 import json
 import signal
 
-import numpy as np
 import pytest
 
-from .conftest import held_in, run_under_fire
-
-
-def delays_of(seed, n, low, high):
-    return np.random.default_rng(seed).uniform(low, high, n).tolist()
+from .conftest import held_in, run_under_fire, strikes_of
 
 
 def test_left_alone_it_is_worth_the_trouble(undisturbed):
@@ -20,25 +15,18 @@ def test_left_alone_it_is_worth_the_trouble(undisturbed):
     assert sum(score == "inf" for row in undisturbed["scores"] for score in row) == 1
 
 
-def test_in_one_process_thirty_times(nursery, undisturbed, tmp_path):
-    n_struck = 0
-    for seed in range(6):
-        folder = tmp_path / str(seed)
-        folder.mkdir()
-        n_struck += run_under_fire(
-            nursery, folder, 1, delays_of(seed, 5, 0.0, 0.06), signal.SIGKILL, is_whole_group=bool(seed % 2)
-        )
-        assert json.loads((folder / "result.json").read_text()) == undisturbed
-    assert n_struck >= 24
+@pytest.mark.parametrize("seed", range(6))
+def test_in_one_process_five_times(nursery, undisturbed, tmp_path, seed):
+    strikes = strikes_of(seed, 5, undisturbed)
+    run_under_fire(nursery, tmp_path, 1, strikes, signal.SIGKILL, is_whole_group=bool(seed % 2))
+    assert json.loads((tmp_path / "result.json").read_text()) == undisturbed
 
 
 @pytest.mark.parametrize("is_whole_group", [True, False], ids=["whole group", "coordinator alone"])
 def test_with_two_workers(nursery, undisturbed, tmp_path, is_whole_group):
-    n_struck = run_under_fire(
-        nursery, tmp_path, 2, delays_of(17, 3, 0.3, 1.2), signal.SIGKILL, is_whole_group=is_whole_group
-    )
+    strikes = strikes_of(17, 3, undisturbed)
+    run_under_fire(nursery, tmp_path, 2, strikes, signal.SIGKILL, is_whole_group)
     assert json.loads((tmp_path / "result.json").read_text()) == undisturbed
-    assert n_struck >= 2
 
 
 def test_a_finished_study_started_again_trains_nothing(nursery, undisturbed, tmp_path):

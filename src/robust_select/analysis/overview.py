@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from robust_select.analysis.winner import Winner, winner
 from robust_select.core.protocols import Direction, Floats
 from robust_select.select.result import Result
 
@@ -54,6 +55,7 @@ class Overview:
         n_unusable: how many trainings diverged or failed.
         n_candidates_unusable: of how many candidates.
         margin: to the closest rival; None if there is none, or no usable score in common.
+        winner: what the selected candidate is like, free of the winner's curse.
     """
 
     n_candidates: int
@@ -76,6 +78,7 @@ class Overview:
     n_unusable: int
     n_candidates_unusable: int
     margin: Margin | None
+    winner: Winner
 
 
 def overview(result: Result) -> Overview:
@@ -124,6 +127,7 @@ def overview(result: Result) -> Overview:
         n_unusable=int(unusable.sum()),
         n_candidates_unusable=int(np.count_nonzero(unusable)),
         margin=_margin(losses, row, table.candidates.index(rivals[0]), rivals[0]) if rivals else None,
+        winner=winner(result),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from robust_select.cli.efficiency import efficiency
 from robust_select.cli.ledgers import export, report, status
 from robust_select.cli.options import TYPED
 from robust_select.cli.planning import plan
@@ -67,7 +68,7 @@ def robust_select() -> None:
     """
 
 
-for command in (run, measure, plan, status, replay, export, report, demo):
+for command in (run, measure, plan, status, replay, efficiency, export, report, demo):
     app.command()(command)
 
 

@@ -30,6 +30,10 @@ LedgerOption = Annotated[
 ]
 LedgerArgument = Annotated[str, typer.Argument(metavar="LEDGER", help="Path of a SQLite file, or a database URL.")]
 Maximize = Annotated[bool, typer.Option("--maximize", help="Scores are metrics: the higher, the better.")]
+Fresh = Annotated[
+    int | None,
+    typer.Option("--fresh", metavar="N", min=0, help="N further instances of the selected, unseen by the choice."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no summary.")]
 ScorePrefix = Annotated[
     str | None,
@@ -41,8 +45,6 @@ SecondsPrefix = Annotated[
 
 TYPED = "robust_select.typed"
 """Where a context keeps the words that were typed after the program's name."""
-
-DEFAULT_RULE = "halving"
 
 RULE_OPTIONS: Mapping[str, tuple[type, str]] = {
     "warmup": (int, "Instances of everybody before anybody is discarded."),
@@ -132,7 +134,7 @@ def make_rule(choice: Choice, base: Mapping[str, Any] | None = None, is_toleranc
         >>> make_rule(Choice(None, {"warmup": 4}), {"name": "significance", "alpha": 0.01}).alpha
         0.01
     """
-    from robust_select.select.rules import RULES, rule
+    from robust_select.select.rules import DEFAULT_RULE, RULES, rule
 
     settings = dict(base or {"name": DEFAULT_RULE})
     name = settings.pop("name")

@@ -3,6 +3,7 @@
 Called by the commands. Computes nothing; every name is shown as it is, never read as markup.
 """
 
+import math
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -141,8 +142,31 @@ def show_result(result: "Result", n_shown: int = N_SHOWN) -> None:
     show_table(columns, rows, f"The best {len(rows)} of {n_all:,}" if n_all > len(rows) else "")
     if equivalent:
         say(f"= as good as the selected one for the tolerance asked for ({len(equivalent)} of {n_all:,})")
+    if len(equivalent) > 1:
+        _show_equivalents(result, n_shown)
     for sentence in caveats(found):
         say(f"Note: {_text(sentence)}")
+
+
+def _show_equivalents(result: "Result", n_shown: int) -> None:
+    """Print those equally good, so that the steadiest or the cheapest can be taken."""
+    from robust_select.report.words import duration, number
+
+    frame = result.equivalents()
+    ranks = ("rank_by_spread", "rank_by_cost")
+    rows = [
+        [
+            str(row["candidate"]),
+            number(row["mean"]),
+            number(row["std"]),
+            "" if math.isnan(row["seconds"]) else duration(row["seconds"]),
+            *("" if math.isnan(row[rank]) else f"{row[rank]:.0f}" for rank in ranks),
+        ]
+        for row in _records(frame.head(n_shown).astype(dict.fromkeys(ranks, float)))
+    ]
+    headings = ("mean", "std", "a training takes", "rank by spread", "rank by cost")
+    title = "Equally good" if len(frame) == len(rows) else f"Equally good, the first {len(rows)} of {len(frame):,}"
+    show_table({"candidate": False, **dict.fromkeys(headings, True)}, rows, title)
 
 
 def show_measurement(measured: "Measurement", n_shown: int = N_SHOWN) -> None:

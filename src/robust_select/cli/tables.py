@@ -1,6 +1,6 @@
 """The commands that work on tables of scores: ``replay`` a rule, ``measure`` candidates.
 
-Called by the program; ``efficiency`` belongs here, too. Knows nothing of statistics.
+Called by the program. Knows nothing of statistics.
 """
 
 from pathlib import Path
@@ -10,10 +10,10 @@ import typer
 
 from robust_select.cli.answers import check_targets, records, selection_answer, write_json
 from robust_select.cli.options import (
-    DEFAULT_RULE,
     Choice,
     Figures,
     Format,
+    Fresh,
     Html,
     Json,
     LedgerOption,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 TableArgument = Annotated[Path, typer.Argument(metavar="TABLE", help="CSV or Parquet, long or wide.")]
 
+_REPLAYED = "halving"  # where no rule is named: with it every table of two replicates gives an answer
 _WARMUP = 2  # of halving on a table: many hold five replicates only, as many as its own default would use up
 _N_MEASURED = 50  # instances of each candidate in the paper's study of distributions
 
@@ -55,6 +56,7 @@ def replay(
     replicates: Annotated[
         int | None, typer.Option("--replicates", metavar="N", help="Reveal only the first N of them.")
     ] = None,
+    fresh: Fresh = None,
     score_prefix: ScorePrefix = None,
     seconds_prefix: SecondsPrefix = None,
     json: Json = None,
@@ -65,7 +67,7 @@ def replay(
 ) -> None:
     """Run a rule on scores that exist already, as if they came one by one.
 
-    Exhaustive uses every replicate unless --instances says how many, halving warms up with 2.
+    By default halving; it warms up with 2. Exhaustive uses every replicate unless --instances says how many.
     """
     from robust_select.core.tables import read_table
     from robust_select.select.replay import replay as replay_table
@@ -73,13 +75,13 @@ def replay(
 
     check_targets(json, html)
     by = criteria.criterion(criterion, _tolerance(choice, criterion))
-    make_rule(choice, None, by.tolerance is not None)  # refuses bad options before a long table is read
+    name = choice.rule or _REPLAYED
+    make_rule(choice, {"name": name}, by.tolerance is not None)  # refuses bad options before a long table is read
     read = read_table(table, score_prefix, seconds_prefix)
     revealed = _order(order, seed, replicates, read.n_replicates)
-    name = choice.rule or DEFAULT_RULE
     starts = {"exhaustive": {"n": len(revealed)}, "halving": {"warmup": _WARMUP}}
     rule = make_rule(choice, {"name": name, **starts.get(name, {})}, by.tolerance is not None)
-    result = replay_table(read, rule, by, "maximize" if maximize else "minimize", revealed)
+    result = replay_table(read, rule, by, "maximize" if maximize else "minimize", revealed, fresh or 0)
     if json is not None:
         write_json(selection_answer(result, rule, revealed), json)
     if html is not None:

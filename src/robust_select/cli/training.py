@@ -14,6 +14,7 @@ import typer
 from robust_select.cli.answers import check_targets, study_answer, write_json
 from robust_select.cli.options import (
     Choice,
+    Fresh,
     Html,
     Json,
     LedgerOption,
@@ -46,6 +47,7 @@ def run(
     choice: Choice,
     workers: Workers = None,
     on_existing: OnExisting = "resume",
+    fresh: Fresh = None,
     ledger: LedgerOption = None,
     name: Annotated[str | None, typer.Option("--name", help="Of the study in the ledger.")] = None,
     html: Html = None,
@@ -55,6 +57,7 @@ def run(
     """Run a study file to its end, or go on with it; Ctrl-C stops cleanly."""
     check_targets(html, json)
     made, n_wanted = prepare(study, choice, ledger, name)
+    made.fresh = made.fresh if fresh is None else fresh
     n_workers = n_wanted or 1 if workers is None else workers
     carry_out(made, n_workers, on_existing, typed(context), html, json, quiet)
 

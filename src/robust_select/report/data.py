@@ -17,6 +17,7 @@ from robust_select.core.candidates import name_of
 from robust_select.core.errors import InputError
 from robust_select.core.protocols import Floats
 from robust_select.select.result import Result
+from robust_select.stats.criteria import CRITERIA
 
 _DRAWN_DIGITS = 6
 
@@ -37,6 +38,7 @@ def page_data(result: Result, base: str | None = None) -> dict[str, Any]:
     names = [str(name) for name in summary["candidate"]]
     rows = np.array([position[name] for name in names], dtype=np.int64)
     path = selection_path(result)
+    n_shown = path.n_shown
     box = boxes(table.scores)
     front = spread_front(table, result.direction)
     discarded_at = [result.discarded_at[row] for row in rows.tolist()]
@@ -56,18 +58,18 @@ def page_data(result: Result, base: str | None = None) -> dict[str, Any]:
         "criteria": {
             str(key): plain_numbers(summary[key].to_numpy(dtype=float), _DRAWN_DIGITS)
             for key in summary.columns
-            if key not in {"candidate", "instances", "unusable", "discarded_at", "caveats"}
+            if key in CRITERIA
         },
         "params": _params([table.params[row] for row in rows.tolist()]),
         "scores": [plain_numbers(_without_end(table.scores[row])) for row in rows.tolist()],
         "path": {
             "steps": path.steps.tolist(),
-            "instances": path.instances.tolist(),
+            "x": path.progress.tolist(),
+            "isEven": path.is_even,
             "alive": path.n_alive.tolist(),
             "isWarmup": path.is_warmup.tolist(),
-            "values": [
-                plain_numbers(path.values[path.is_alive[:, row], row], _DRAWN_DIGITS) for row in rows.tolist()
-            ],
+            "values": [plain_numbers(path.values[: n_shown[row], row], _DRAWN_DIGITS) for row in rows.tolist()],
+            "counts": None if path.is_even else [path.counts[: n_shown[row], row].tolist() for row in rows.tolist()],
         },
         "boxes": {
             key: plain_numbers(getattr(box, key)[rows], _DRAWN_DIGITS)

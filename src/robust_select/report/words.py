@@ -14,6 +14,7 @@ from robust_select.stats.criteria import criterion
 
 _FEW = 6
 _CLOSE = 2.0
+_HARDLY = 50.0
 
 
 @dataclass(frozen=True)
@@ -124,15 +125,24 @@ def _how_sure(found: Overview) -> str:
 
 
 def _by_confidence(found: Overview) -> str:
+    """Quote the confidence, and say who may still be better and who is as good."""
     share = 100 * (found.confidence or 0.0)
-    chance = "more than 99.9" if share > 99.9 else f"{share:.1f}"
+    chance = "more than 99.9" if share > 99.9 else f"at least {math.floor(10 * share + 1e-9) / 10:.1f}"
+    if share < _HARDLY:
+        said = "Whether another candidate is better by more than the tolerance cannot be said on these scores"
+    else:
+        said = f"The probability that no other candidate is better by more than the tolerance is {chance} %"
     equals = [name for name in found.equivalent if name != found.selected]
-    if not equals:
-        return f"The probability that it is the best, within the tolerance asked for, is {chance} %."
-    return (
-        f"The probability that it is the best, within the tolerance asked for, is {chance} %; equally good for that "
-        f"purpose: {_names(equals)} — take the cheapest or the steadiest."
-    )
+    rivals = [name for name in found.remaining if name != found.selected and name not in found.equivalent]
+    if found.stop_reason == "not finished":
+        said = f"The selection is not finished. {said}"
+    elif rivals:
+        said = f"It is not decided: {escape(found.stop_reason)}. {said}"
+    if rivals:
+        said = f"{said}; still in question: {_names(rivals)}"
+    if equals:
+        said = f"{said}; equally good for that purpose: {_names(equals)} — take the cheapest or the steadiest"
+    return f"{said}."
 
 
 def _ahead(found: Overview) -> str:
@@ -168,10 +178,7 @@ def caveats(found: Overview) -> tuple[str, ...]:
     """List what a reader must know before quoting these numbers, as HTML."""
     texts = []
     if found.n_candidates > 1 and math.isfinite(found.value):
-        texts.append(
-            "The selected candidate was chosen on these scores, so they flatter it: train it afresh for a number to "
-            "quote."
-        )
+        texts.append(_honest(found))
     if 0 < found.n_instances < ENOUGH_INSTANCES:
         texts.append(f"With {_count(found.n_instances, 'instance')} its spread is hardly known.")
     if found.n_unusable:
@@ -182,6 +189,24 @@ def caveats(found: Overview) -> tuple[str, ...]:
     if len(found.remaining) < found.n_candidates:
         texts.append("Candidates discarded early rest on few instances; the figures say on how many.")
     return tuple(texts)
+
+
+def _honest(found: Overview) -> str:
+    """Give the number to quote of the selected candidate, free of the winner's curse."""
+    mean, n_fresh = found.winner.mean, found.winner.n_fresh
+    percent = f"{100 * found.winner.confidence:g} %"
+    interval = "" if math.isnan(mean.low) else f" ({percent} interval {number(mean.low)} to {number(mean.high)})"
+    if n_fresh:
+        spread = found.winner.std
+        width = "" if not math.isfinite(spread.value) else f", standard deviation {number(spread.value)}"
+        return (
+            f"The number to quote: mean {number(mean.value)}{interval}{width}, of {_count(n_fresh, 'instance')} "
+            "trained after the choice, which did not look at them."
+        )
+    return (
+        "The selected candidate was chosen on these scores, so they flatter it; corrected for that, its mean is "
+        f"{number(mean.value)}{interval}. Fresh instances (--fresh N) give a number that needs no correction."
+    )
 
 
 def key_numbers(found: Overview) -> tuple[KeyNumber, ...]:

@@ -22,6 +22,7 @@ def replay(
     criterion: Criterion,
     direction: Direction = "minimize",
     order: Sequence[int] | None = None,
+    fresh: int = 0,
 ) -> Result:
     """Run a rule on a table.
 
@@ -32,6 +33,7 @@ def replay(
         direction: of the scores.
         order: in which each candidate's replicates, counted from 0, are revealed; those not named stay hidden.
             By default all of them, as they come.
+        fresh: how many further replicates of the selected candidate are revealed when the rule has stopped.
 
     Returns:
         The result; it ends early, and says so, where an instance that the rule asks for is not in the table.
@@ -50,7 +52,7 @@ def replay(
     order = check_order(order, table.n_replicates)
     scores = table.scores[:, order]
     seconds = np.full(scores.shape, np.nan) if table.seconds is None else table.seconds[:, order]
-    selection = Selection(table.candidates, rule, criterion, direction, n_available=len(order))
+    selection = Selection(table.candidates, rule, criterion, direction, n_available=len(order), fresh=fresh)
     while asked := selection.ask():
         for candidate, replicate in asked:
             score = scores[candidate, replicate]

@@ -9,10 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from robust_select.core.protocols import Direction, Ints
+from robust_select.core.errors import InputError
+from robust_select.core.protocols import Direction, Floats, Ints
 from robust_select.core.tables import Table
 from robust_select.select.selection import Selection, Step
 from robust_select.stats.criteria import PUBLISHED_CRITERIA, Criterion, criterion
+from robust_select.stats.winner import Estimate, WinnerEstimate, fresh_mean, fresh_std, shrunken_winner
+
+ENOUGH_FRESH = 2
+"""From so many fresh instances on they alone give an interval."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class Result:
             gives none.
         equivalent: candidates as good as the selected one within the tolerance, itself among them; empty where the
             rule does not say.
+        fresh: how many instances of the selected candidate, its last ones, the choice did not look at.
     """
 
     selected: str
@@ -49,6 +55,7 @@ class Result:
     history: Ints
     confidence: float | None = None
     equivalent: tuple[str, ...] = ()
+    fresh: int = 0
 
     @property
     def trainings(self) -> int:
@@ -62,6 +69,85 @@ class Result:
             return math.nan
         return float(self.table.seconds[~np.isnan(self.table.scores)].sum())
 
+    @property
+    def fresh_losses(self) -> Floats:
+        """(n,) losses of the selected candidate's fresh instances."""
+        losses = self.table.losses(self.direction)[self.table.candidates.index(self.selected)]
+        known: Floats = losses[~np.isnan(losses)]
+        return known[len(known) - self.fresh :]
+
+    def honest(self, confidence: float = 0.95) -> WinnerEstimate:
+        """Estimate what the selected candidate is like, free of the winner's curse; in units of the score.
+
+        From its fresh instances alone where there are two at least (mean and standard deviation; the criterion
+        where it is one of them), else from all scores with a correction (``stats.winner.shrunken_winner``).
+
+        Args:
+            confidence: of the intervals, between 0 and 1.
+
+        Raises:
+            InputError: confidence out of range.
+
+        Example:
+            >>> from robust_select.select.replay import replay
+            >>> from robust_select.select.rules import Exhaustive
+            >>> table = Table(("a", "b"), np.array([[1.0, 1.2, 1.4, 1.6], [5.0, 5.2, 5.0, 5.2]]))
+            >>> replay(table, Exhaustive(2), criterion("mean"), fresh=2).honest().mean.value
+            1.5
+        """
+        if not 0 < confidence < 1:
+            raise InputError(f"expected confidence between 0 and 1, both excluded, came confidence={confidence!r}")
+        found = self._honest_losses(confidence)
+        return found.negated(self.criterion.kind) if self.direction == "maximize" else found
+
+    def _honest_losses(self, confidence: float) -> WinnerEstimate:
+        if self.fresh >= ENOUGH_FRESH:
+            mean, std = fresh_mean(self.fresh_losses, confidence), fresh_std(self.fresh_losses, confidence)
+            known = {"mean": mean, "std": std, "std-within-tolerance": std}
+            return WinnerEstimate(mean, std, known.get(self.criterion.name, Estimate(math.nan)))
+        losses = self.table.losses(self.direction)
+        row = self.table.candidates.index(self.selected)
+        is_trained = np.asarray(~np.isnan(losses).all(axis=1))
+        if not is_trained[row]:
+            return WinnerEstimate(Estimate(math.nan), Estimate(math.nan), Estimate(math.nan))
+        return shrunken_winner(losses[is_trained], int(is_trained[:row].sum()), self.criterion, confidence)
+
+    def equivalents(self) -> pd.DataFrame:
+        """List the candidates that are equally good, to choose the steadiest or the cheapest of them.
+
+        The columns: ``candidate`` (the selected first); ``mean`` and ``std`` of its scores; ``seconds``, the mean
+        training time (nan if not known); ``rank_by_spread`` and ``rank_by_cost``, from 1, equal values sharing the
+        better rank, empty where the value is not known. Only the selected candidate where the rule does not say who
+        is equivalent.
+
+        Example:
+            >>> from robust_select.select.replay import replay
+            >>> from robust_select.select.rules import TopTwo
+            >>> table = Table(("a", "b"), np.array([[1.0, 1.2, 1.3, 1.5, 1.1] * 4, [1.1, 1.2, 1.3, 1.5, 1.2] * 4]))
+            >>> found = replay(table, TopTwo(tolerance=0.5), criterion("mean"))
+            >>> found.equivalents()[["candidate", "rank_by_spread"]].values.tolist()
+            [['a', 2], ['b', 1]]
+        """
+        names = [self.selected, *(name for name in self.equivalent if name != self.selected)]
+        chosen = self.table.subset(names)
+        losses = chosen.losses(self.direction)
+        is_known = ~np.isnan(losses)
+        seconds = np.full(losses.shape, np.nan) if chosen.seconds is None else chosen.seconds
+        counts = np.maximum(is_known.sum(axis=1), 1)
+        frame = pd.DataFrame(
+            {
+                "candidate": names,
+                "mean": criterion("mean").in_score_units(criterion("mean")(losses), self.direction),
+                "std": criterion("std")(losses),
+                "seconds": np.where(
+                    is_known.any(axis=1), np.where(is_known, seconds, 0.0).sum(axis=1) / counts, np.nan
+                ),
+            }
+        )
+        for rank, column in (("rank_by_spread", "std"), ("rank_by_cost", "seconds")):
+            frame[rank] = frame[column].rank(method="min").astype("Int64")
+        return frame
+
     def to_frame(self) -> pd.DataFrame:
         """Give all scores in long form, one row an instance."""
         return self.table.to_frame()
@@ -70,8 +156,10 @@ class Result:
         """Give one row a candidate, the selected first, with every caveat as a column.
 
         The columns: ``instances`` and ``unusable`` (diverged or failed, counted as the worst possible score);
-        the six published criteria, ``std`` and ``iqr`` in units of the score; ``discarded_at`` (the step, empty
-        for those left); ``caveats`` in words.
+        the six published criteria, ``std`` and ``iqr`` in units of the score; ``honest_mean``, ``honest_low`` and
+        ``honest_high`` (the selected candidate's mean with its 95 % interval, free of the winner's curse as
+        ``honest`` gives it; nan for the others); ``discarded_at`` (the step, empty for those left); ``caveats`` in
+        words.
         """
         losses = self.table.losses(self.direction)
         names = list(dict.fromkeys((*PUBLISHED_CRITERIA, "std", "iqr", self.criterion.name)))
@@ -89,9 +177,10 @@ class Result:
                 "instances": counts,
                 "unusable": unusable,
                 **columns,
+                **self._honest_columns(),
                 "discarded_at": pd.array(self.discarded_at, dtype="Int64"),
                 "caveats": [
-                    "; ".join(_caveats(int(n), int(n_bad), name in are_left, len(are_left)))
+                    "; ".join([*_caveats(int(n), int(n_bad), name in are_left, len(are_left)), *self._flattery(name)])
                     for n, n_bad, name in zip(counts, unusable, self.table.candidates, strict=True)
                 ],
             }
@@ -105,6 +194,22 @@ class Result:
         others = [row for row in order if self.table.candidates[row] not in are_left]
         return frame.iloc[left + others].reset_index(drop=True)
 
+    def _honest_columns(self) -> dict[str, Floats]:
+        mean = self.honest().mean
+        is_selected = np.array([name == self.selected for name in self.table.candidates])
+        found = {"honest_mean": mean.value, "honest_low": mean.low, "honest_high": mean.high}
+        return {name: np.where(is_selected, value, np.nan) for name, value in found.items()}
+
+    def _flattery(self, name: str) -> tuple[str, ...]:
+        """Say of a candidate left which numbers flatter it and which do not."""
+        if name not in self.remaining or self.table.n_candidates == 1:
+            return ()
+        if name != self.selected:
+            return ("left because of these scores, so they flatter it",)
+        if self.fresh >= ENOUGH_FRESH:
+            return (f"chosen on some of these scores, which flatter it: honest are its last {self.fresh}, alone",)
+        return ("chosen on these scores, so they flatter it: the honest columns correct for that",)
+
 
 def _caveats(n_instances: int, n_unusable: int, is_left: bool, n_left: int) -> list[str]:
     found = []
@@ -116,8 +221,6 @@ def _caveats(n_instances: int, n_unusable: int, is_left: bool, n_left: int) -> l
         found.append(f"{n_unusable} of {n_instances} diverged or failed")
     if is_left and n_left > 1:
         found.append(f"the rule did not tell the {n_left} left apart")
-    if is_left:
-        found.append("chosen on these scores, so they flatter it")
     return found
 
 
@@ -143,4 +246,5 @@ def result_of(selection: Selection, table: Table | None = None) -> Result:
         history=selection.history,
         confidence=selection.confidence,
         equivalent=selection.equivalent,
+        fresh=selection.n_fresh,
     )

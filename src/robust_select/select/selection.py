@@ -14,6 +14,7 @@ import numpy as np
 from robust_select.core.errors import InputError
 from robust_select.core.protocols import Direction, Floats, Ints, check_direction, losses_of
 from robust_select.select.rules import Decision, Evidence, Rule
+from robust_select.select.rules.base import check_count, next_replicates
 from robust_select.stats.criteria import Criterion
 
 Asked = tuple[int, int]
@@ -56,10 +57,12 @@ class Selection:
         criterion: by which candidates are ranked.
         direction: of the scores that will be told.
         n_available: how many replicates of a candidate can be had; None if there is no limit.
+        fresh: how often the selected candidate is trained once more when the rule has stopped: these instances
+            change nothing of the choice. May be raised at any time, a finished selection then goes on.
 
     Raises:
-        InputError: no candidates, a warm-up longer than the replicates available or too short for the
-            criterion.
+        InputError: no candidates, a negative number of fresh instances, a warm-up longer than the replicates
+            available or too short for the criterion.
 
     Example:
         >>> from robust_select.select.rules import Halving
@@ -78,14 +81,16 @@ class Selection:
         criterion: Criterion,
         direction: Direction = "minimize",
         n_available: int | None = None,
+        fresh: int = 0,
     ) -> None:
+        check_count("fresh", fresh, 0)
+        self.fresh = int(fresh)
         self.candidates = tuple(candidates)
         self.rule = rule
         self.criterion = criterion
         self.direction = check_direction(direction)
         self.n_available = n_available
         self.steps: list[Step] = []
-        self.stop_reason = ""
         if not self.candidates:
             raise InputError("expected at least one candidate, came none")
         rule.check(criterion)
@@ -109,11 +114,31 @@ class Selection:
         self._last = Decision()
         self._steps_without_discard = 0
         self._discarded_at = np.full(n_candidates, -1, dtype=np.int64)
+        self._reason = ""  # why the rule stopped
+        self._choice: tuple[str, ...] = ()  # those left when the choice was made
+        self._n_chosen_on = 0  # instances of the selected one that the choice rests on
+        self._n_fresh_asked = 0
+        self._is_stopped = False  # from outside
 
     @property
     def is_finished(self) -> bool:
-        """Whether the rule has stopped."""
+        """Whether the rule has stopped and the fresh instances are trained."""
         return bool(self.stop_reason)
+
+    @property
+    def stop_reason(self) -> str:
+        """Why the rule stopped, in words; empty while something is to be trained."""
+        if not self._reason or self._is_stopped:
+            return self._reason
+        is_waiting = self._n_settled < len(self._history) or self._n_fresh_open() > 0
+        return "" if is_waiting else self._reason
+
+    @property
+    def n_fresh(self) -> int:
+        """How many of the selected candidate's instances, its last ones, the choice does not rest on."""
+        if not self._choice:
+            return 0
+        return int(np.count_nonzero(~np.isnan(self._scores[self._position()]))) - self._n_chosen_on
 
     @property
     def scores(self) -> Floats:
@@ -138,6 +163,8 @@ class Selection:
     @property
     def remaining(self) -> tuple[str, ...]:
         """The candidates that are alive, the best first."""
+        if self._choice:
+            return self._choice
         if self._last.ranking is not None:
             return self._names(self._last.ranking[self.alive[self._last.ranking]])
         alive = np.flatnonzero(self.alive)
@@ -183,8 +210,10 @@ class Selection:
             Candidate position and replicate of each; empty when finished, or when the scores of instances
             asked for before must be told first.
         """
-        while not self._queue and not self.is_finished and self._n_settled >= len(self._history) - self._overlap:
+        while not self._queue and not self._reason and self._n_settled >= len(self._history) - self._overlap:
             self._decide()
+        if not self._queue and self._reason and not self._is_stopped and self._n_fresh_open() > 0:
+            self._ask_fresh()
         asked = [self._queue.popleft() for _ in range(len(self._queue) if n is None else min(n, len(self._queue)))]
         self._pending.update(asked)
         return asked
@@ -216,7 +245,9 @@ class Selection:
         """End the selection from outside; the best so far is selected."""
         self._queue.clear()
         self._pending.clear()
-        self.stop_reason = self.stop_reason or reason
+        self._choose()
+        self._is_stopped = True
+        self._reason = self._reason or reason
 
     def _decide(self) -> None:
         """Ask the rule; what it hears depends on the order of asking alone, not on who was trained faster."""
@@ -247,16 +278,46 @@ class Selection:
         self._discarded_at[decision.restore] = -1
         if decision.step is not None:
             self._record(decision, decision.step, evidence)
+        if decision.is_final or decision.stop:
+            self._choose()
         if decision.stop:
-            self.stop_reason = decision.stop
+            self._reason = decision.stop
             return
         if len(decision.train) == 0:
             raise RuntimeError(f"rule {self.rule.name!r} neither asked for an instance nor stopped")
-        self._reserve(int(decision.train[:, 1].max()) + 1)
-        asked_now = [(candidate, replicate) for candidate, replicate in decision.train.tolist()]
+        self._put(decision.train)
+
+    def _put(self, train: Ints) -> None:
+        """Queue instances."""
+        self._reserve(int(train[:, 1].max()) + 1)
+        asked_now = [(candidate, replicate) for candidate, replicate in train.tolist()]
         self._queue.extend(asked_now)
         self._history.extend(asked_now)
-        np.add.at(self._n_asked, decision.train[:, 0], 1)
+        np.add.at(self._n_asked, train[:, 0], 1)
+
+    def _position(self) -> int:
+        return self.candidates.index(self._choice[0])
+
+    def _choose(self) -> None:
+        """Fix who is left: what is trained from now on is fresh, and where nobody could be chosen all is."""
+        if not self._choice:
+            self._choice = self.remaining
+            n_known = int(np.count_nonzero(~np.isnan(self._scores[self._position()])))
+            self._n_chosen_on = n_known if len(self.candidates) > 1 else 0
+
+    def _n_fresh_open(self) -> int:
+        """How many fresh instances are still to be asked for."""
+        position = self._position()
+        n_open = self.fresh - self._n_fresh_asked
+        if self.n_available is not None:
+            n_open = min(n_open, self.n_available - int(self._n_asked[position]))
+        return n_open
+
+    def _ask_fresh(self) -> None:
+        position, n_open = self._position(), self._n_fresh_open()
+        first = int(self._n_asked[position])
+        self._n_fresh_asked += n_open
+        self._put(next_replicates(np.array([position]), first, first + n_open))
 
     def _record(self, decision: Decision, step: int, evidence: Evidence) -> None:
         self._discarded_at[decision.discard] = step

@@ -11,6 +11,8 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
 from contextlib import contextmanager
 
+import numpy as np
+
 from robust_select.core.candidates import Candidate
 from robust_select.core.errors import ExecutorBrokenError, RobustSelectError, TrainerError
 from robust_select.core.instances import Instance, Outcome, State, seeds_for
@@ -106,6 +108,20 @@ def coordinate(
         with _interrupts_held():
             if _salvage(in_flight, failures, record) or untold:
                 flush()
+
+
+def add_known_fresh(selection: Selection, known: Mapping[Asked, Outcome]) -> None:
+    """Have a finished selection ask for the fresh instances that were trained before, however many are wanted now.
+
+    What is known of the selected candidate beyond what the rule asked for can be nothing else.
+    """
+    if not selection.is_finished:
+        return
+    position = selection.candidates.index(selection.selected)
+    n_asked = int(np.count_nonzero(selection.history[:, 0] == position))
+    while (position, n_asked) in known:
+        selection.fresh += 1
+        n_asked += 1
 
 
 def _flush_timed(flush: Callable[[], None]) -> float:

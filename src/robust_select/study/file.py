@@ -110,6 +110,7 @@ class _StudyFile(_Section):
     seed: int = Field(default=0, ge=0)
     ledger: str | None = None
     workers: int | None = Field(default=None, ge=1)
+    fresh: int = Field(default=0, ge=0)
     rule: Annotated[dict[str, Any] | None, BeforeValidator(_check_rule)] = None
 
 
@@ -160,6 +161,7 @@ def read_study(path: str | Path, rule_override: Rule | None = None) -> tuple[Stu
             ledger=_ledger(path, checked.ledger),
             seed=checked.seed,
             name=checked.name or path.stem,
+            fresh=checked.fresh,
         )
     except InputError as error:
         raise StudyFileError(str(path), [("" if rule_override else "rule", str(error))]) from error

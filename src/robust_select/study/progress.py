@@ -87,11 +87,11 @@ def expected_trainings(selection: Selection) -> tuple[int | None, bool]:
     """
     trainings = selection.rule.trainings(len(selection.candidates), selection.n_available)
     if trainings.exact is not None or trainings.most is None:
-        return trainings.exact, True
+        return None if trainings.exact is None else trainings.exact + selection.fresh, True
     n_most_each = trainings.most // len(selection.candidates)
     n_trained = np.count_nonzero(~np.isnan(selection.scores), axis=1)
     n_open = np.clip(n_most_each - n_trained[selection.alive], 0, None).sum()
-    return int(n_trained.sum() + n_open), False
+    return int(n_trained.sum() + n_open) + selection.fresh, False
 
 
 def _clock(seconds: float) -> str:

@@ -10,12 +10,14 @@ from typing import Any
 
 from robust_select.core.candidates import Candidate
 from robust_select.core.errors import InputError, LedgerError
+from robust_select.core.instances import Outcome
 from robust_select.core.tables import Table
 from robust_select.ledger import Ledger, StudyRecord
 from robust_select.select.result import Result, result_of
 from robust_select.select.rules import Rule, rule
-from robust_select.select.selection import Selection
+from robust_select.select.selection import Asked, Selection
 from robust_select.stats.criteria import criterion
+from robust_select.study.coordinator import add_known_fresh
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,9 @@ def read_result(ledger: Ledger, study: str | None = None) -> Reading:
     record = ledger.study(study)
     selection = _selection(record, ledger.url)
     known = {(position, replicate): outcome for position, replicate, outcome in ledger.outcomes(record)}
-    while asked := selection.ask():
-        for position, replicate in asked:
-            outcome = known.get((position, replicate))
-            if outcome is not None:
-                selection.tell(position, replicate, outcome.score, outcome.seconds)
+    _tell(selection, known)
+    add_known_fresh(selection, known)
+    _tell(selection, known)
     params = tuple(candidate.params for candidate in record.candidates)
     table = Table(selection.candidates, selection.scores, selection.seconds, params)
     return Reading(
@@ -75,6 +75,15 @@ def read_result(ledger: Ledger, study: str | None = None) -> Reading:
         base=base_of(record.candidates),
         provenance={**provenance(record.name, record.settings, record.origin), "Started": _started(record)},
     )
+
+
+def _tell(selection: Selection, known: Mapping[Asked, Outcome]) -> None:
+    """Tell what is known of what the selection asks for."""
+    while asked := selection.ask():
+        for position, replicate in asked:
+            outcome = known.get((position, replicate))
+            if outcome is not None:
+                selection.tell(position, replicate, outcome.score, outcome.seconds)
 
 
 def base_of(candidates: tuple[Candidate, ...]) -> str | None:

@@ -23,10 +23,11 @@ from robust_select.core.tables import Table
 from robust_select.core.version import __version__
 from robust_select.ledger import Ledger, StudyRecord, open_ledger
 from robust_select.select.result import Result, result_of
-from robust_select.select.rules import Halving, Rule
+from robust_select.select.rules import DEFAULT_RULE, Rule
+from robust_select.select.rules import rule as make_rule
 from robust_select.select.selection import Selection, Step
 from robust_select.stats.criteria import Criterion, criterion
-from robust_select.study.coordinator import coordinate
+from robust_select.study.coordinator import add_known_fresh, coordinate
 from robust_select.study.progress import ProgressBar
 from robust_select.train.executors import open_crew
 
@@ -45,12 +46,15 @@ class Study:
         ledger: path of a SQLite file or a database URL; None keeps the study in memory only.
         seed: the same seed gives every instance the same seeds.
         name: of the study in the ledger.
+        fresh: how often the selected candidate is trained once more when the rule has stopped. The choice does not
+            look at these instances, so that they say what it is really like. May differ from run to run.
 
     Raises:
         InputError: something of it cannot be used.
 
     Example:
         >>> from robust_select.core.candidates import grid
+        >>> from robust_select.select.rules import Halving
         >>> def train(params, instance):
         ...     noise = instance.rng("initial_weights").normal()
         ...     return (params["lr"] - 0.1) ** 2 + params["noise"] * noise
@@ -70,6 +74,7 @@ class Study:
         ledger: str | Path | None = None,
         seed: int = 0,
         name: str = "study",
+        fresh: int = 0,
     ) -> None:
         self.candidates: tuple[Candidate, ...] = as_candidates(candidates)
         if not callable(trainer):
@@ -77,7 +82,7 @@ class Study:
         self.trainer = trainer
         self.criterion = _criterion(criterion)
         self.direction: Direction = check_direction(direction)
-        self.rule: Rule = Halving() if rule is None else rule
+        self.rule: Rule = make_rule(DEFAULT_RULE) if rule is None else rule
         if not isinstance(self.rule, Rule):
             raise InputError(f"expected a rule such as Halving(), came rule={rule!r}")
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
@@ -87,6 +92,7 @@ class Study:
             raise InputError(f"expected a name for the study, came name={name!r}")
         self.name = name
         self.ledger = "sqlite://" if ledger is None else ledger
+        self.fresh = fresh
         self.origin: dict[str, Any] = {}
         self._selection = self._new_selection()
 
@@ -166,6 +172,7 @@ class Study:
                 n_yielded = 0
                 for _ in rounds:
                     bar.update()
+                    add_known_fresh(selection, known)
                     while n_yielded < len(selection.steps):
                         step = selection.steps[n_yielded]
                         if n_yielded >= n_known_steps:
@@ -176,7 +183,8 @@ class Study:
                 ledger.finish(record, selection.stop_reason)
 
     def _new_selection(self) -> Selection:
-        return Selection([candidate.name for candidate in self.candidates], self.rule, self.criterion, self.direction)
+        names = [candidate.name for candidate in self.candidates]
+        return Selection(names, self.rule, self.criterion, self.direction, fresh=self.fresh)
 
     def _open(self, ledger: Ledger, on_existing: OnExisting) -> StudyRecord:
         """Find the study in the ledger, or begin it there."""

@@ -3,7 +3,7 @@ import pytest
 from robust_select.cli.app import app
 from robust_select.cli.options import RULE_OPTIONS, Choice, make_rule, settings_of
 from robust_select.core.errors import InputError
-from robust_select.select.rules import RULES, Halving, Significance
+from robust_select.select.rules import DEFAULT_RULE, RULES, Halving, Significance, TopTwo
 
 
 def test_every_setting_of_every_rule_has_an_option():
@@ -14,6 +14,11 @@ def test_every_setting_of_every_rule_has_an_option():
 @pytest.mark.parametrize("name", sorted(RULES))
 def test_a_rule_without_options_has_its_own_defaults(name):
     assert make_rule(Choice(name)) == RULES[name]()
+
+
+def test_without_a_name_it_is_the_default_rule():
+    assert make_rule(Choice()) == RULES[DEFAULT_RULE]() == TopTwo()
+    assert make_rule(Choice(None, {"confidence": 0.9})) == TopTwo(confidence=0.9)
 
 
 def test_options_become_settings():

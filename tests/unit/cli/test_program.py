@@ -49,7 +49,7 @@ def test_planning_needs_no_database_and_no_figures():
     code = (
         "import sys\n"
         "from robust_select.cli import main\n"
-        "sys.argv = 'robust-select plan --candidates 72 --warmup 1 --json -'.split()\n"
+        "sys.argv = 'robust-select plan --candidates 72 --rule halving --warmup 1 --json -'.split()\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
         "print(sorted({name.partition('.')[0] for name in sys.modules}))"
     )

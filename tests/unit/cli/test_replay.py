@@ -134,7 +134,12 @@ def test_html_and_figures(invoke, table, tmp_path, monkeypatch):
     assert options["provenance"]["Table"] == str(table)
     assert options["provenance"]["Command"].startswith("robust-select replay ")
     names = sorted(path.name for path in (tmp_path / "figures").iterdir())
-    assert names == ["10-selection-path.svg", "11-score-densities.svg", "16-mean-spread.svg"]
+    assert names == [
+        "10-selection-path.svg",
+        "11-score-densities.svg",
+        "12-trainings.svg",
+        "16-mean-spread.svg",
+    ]
     assert all(name in done.stdout for name in [*names, "page.html"])
 
 

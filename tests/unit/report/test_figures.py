@@ -9,18 +9,20 @@ from matplotlib.figure import Figure
 from robust_select.analysis.distributions import score_densities
 from robust_select.analysis.front import spread_front
 from robust_select.analysis.path import selection_path
+from robust_select.analysis.trainings import TrainingCounts, training_counts
 from robust_select.core.errors import InputError
 from robust_select.core.tables import Table
 from robust_select.report.figures import (
     draw_mean_spread,
     draw_score_densities,
     draw_selection_path,
+    draw_trainings,
     save_figures,
 )
-from robust_select.report.figures.style import SELECTED
+from robust_select.report.figures.style import BASE, DISCARDED, LEFT, SELECTED
 from robust_select.select.replay import replay
 from robust_select.select.result import result_of
-from robust_select.select.rules import Halving
+from robust_select.select.rules import Halving, TopTwo
 from robust_select.select.selection import Selection
 from robust_select.stats.criteria import criterion
 
@@ -86,12 +88,82 @@ def test_draws_on_the_axes_given_and_leaves_the_settings(result):
     assert dict(mpl.rcParams) == before
 
 
+@pytest.fixture(scope="module")
+def uneven():
+    rng = np.random.default_rng(6)
+    table = Table(tuple("abcdefgh"), 0.3 * rng.normal(size=(8, 40)) + 0.15 * np.arange(8)[:, None])
+    return replay(table, TopTwo(budget=120), criterion("mean"))
+
+
+def test_unequal_numbers_are_drawn_along_all_trainings(uneven):
+    path = selection_path(uneven)
+    ax = draw_selection_path(path, "mean", uneven.selected, uneven.remaining, base="h")
+    assert ax.get_xlabel() == "trainings of all candidates together"
+    bold = next(line for line in ax.lines if line.get_color() == SELECTED)
+    np.testing.assert_array_equal(bold.get_xdata(), path.trainings)
+    np.testing.assert_array_equal(bold.get_ydata(), path.values[:, path.candidates.index(uneven.selected)])
+    star = next(line for line in ax.lines if line.get_color() == BASE and len(line.get_xdata()))
+    last = np.flatnonzero(path.is_alive[:, 7])[-1]
+    assert (star.get_xdata().tolist(), star.get_ydata().tolist()) == ([path.trainings[last]], [path.values[last, 7]])
+    upper = ax.child_axes[0]
+    for tick, text in zip(upper.get_xticks(), upper.get_xticklabels(), strict=True):
+        before = path.trainings[path.trainings <= tick]
+        assert text.get_text() == str(path.is_alive[len(before) - 1].sum())
+
+
+def test_a_bar_is_as_long_as_its_candidate_was_trained(uneven):
+    found = training_counts(uneven)
+    ax = draw_trainings(found, uneven.selected, base="h")
+    lengths = {round(bar.get_y() + bar.get_height() / 2): bar.get_width() for bar in ax.patches}
+    assert [lengths[row] for row in range(8)] == found.counts.tolist()
+    names = [text.get_text() for text in ax.get_yticklabels()]
+    assert [name.removeprefix("★ ") for name in names] == list(found.candidates)
+    assert [name for name in names if name.startswith("★")] == ["★ h"]
+    assert ax.get_xlabel() == f"trainings ({uneven.trainings} together)"
+    tones = {mpl.colors.to_hex(bar.get_facecolor()).upper() for bar in ax.patches[:1]}
+    assert tones == {SELECTED}
+    are_others_left = len(uneven.remaining) > 1
+    assert set(labels(ax)) == {"selected", "discarded", *(["not told apart from it"] if are_others_left else [])}
+
+
+def test_many_candidates_are_a_staircase():
+    counts = np.repeat([30, 8, 4, 2], [1, 9, 40, 50])
+    names = tuple(f"c{row}" for row in range(100))
+    ax = draw_trainings(TrainingCounts(names, counts, np.arange(100) < 3), "c0", base="c20")
+    assert len(ax.patches) == 3
+    drawn = {mpl.colors.to_hex(stairs.get_edgecolor()).upper(): stairs.get_data() for stairs in ax.patches}
+    for colour, rows in ((SELECTED, slice(0, 1)), (LEFT, slice(1, 3)), (DISCARDED, slice(3, 100))):
+        values = drawn[colour].values
+        np.testing.assert_array_equal(values[rows], counts[rows])
+        assert np.isfinite(values).sum() == len(counts[rows])
+        np.testing.assert_array_equal(drawn[colour].edges, np.arange(101) + 0.5)
+    assert [line.get_xydata().tolist() for line in ax.lines] == [[[21.0, 4.0]]]
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    even = draw_trainings(TrainingCounts(names, np.full(100, 3), np.arange(100) < 1), "c0")
+    assert (even.get_yscale(), even.get_ylim()[0]) == ("linear", 0)
+
+
+def test_nothing_is_cut_off(result, uneven, tmp_path):
+    """A border of white around every figure, also where the first layout is not yet the last."""
+    from matplotlib.image import imread
+
+    rng = np.random.default_rng(2)
+    names = tuple(f"lr={row / 1e3}, width={2 ** (row % 7)}" for row in range(400))
+    scores = 0.2 * rng.normal(size=(400, 30)) + 1 + np.linspace(0, 3, 400)[:, None]
+    many = replay(Table(names, scores), Halving(warmup=4), criterion("mean"))
+    for found, folder in ((result, "a"), (uneven, "b"), (many, "c")):
+        for file in save_figures(found, tmp_path / folder, "png", base=found.table.candidates[2]):
+            picture = imread(file)[..., :3]
+            edges = (picture[:2], picture[-2:], picture[:, :2], picture[:, -2:])
+            assert [edge.min() for edge in edges] == [1, 1, 1, 1], file
+
+
 @pytest.mark.parametrize("format", ["pdf", "svg", "png"])
 def test_saves_one_column_wide_and_the_same_bytes_each_time(result, tmp_path, format):
     first = save_figures(result, tmp_path / "one", format, base="c")
     again = save_figures(result, tmp_path / "two", format, base="c")
     assert [file.name for file in first] == [
-        f"{stem}.{format}" for stem in ("10-selection-path", "11-score-densities", "16-mean-spread")
+        f"{stem}.{format}" for stem in ("10-selection-path", "11-score-densities", "12-trainings", "16-mean-spread")
     ]
     for one, other in zip(first, again, strict=True):
         assert one.read_bytes() == other.read_bytes()
@@ -102,7 +174,11 @@ def test_saves_one_column_wide_and_the_same_bytes_each_time(result, tmp_path, fo
 
 def test_without_steps_there_is_no_path(tmp_path):
     result = result_of(Selection(["a", "b"], Halving(warmup=2), criterion("mean")))
-    assert [file.stem for file in save_figures(result, tmp_path, "svg")] == ["11-score-densities", "16-mean-spread"]
+    assert [file.stem for file in save_figures(result, tmp_path, "svg")] == [
+        "11-score-densities",
+        "12-trainings",
+        "16-mean-spread",
+    ]
 
 
 def test_refuses_an_unknown_format_and_base(result, tmp_path):

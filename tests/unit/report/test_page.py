@@ -14,7 +14,7 @@ from robust_select.core.tables import Table
 from robust_select.report.page import page_html, write_page
 from robust_select.select.replay import replay
 from robust_select.select.result import result_of
-from robust_select.select.rules import Halving
+from robust_select.select.rules import Halving, TopTwo
 from robust_select.select.selection import Selection
 from robust_select.stats.criteria import criterion
 
@@ -124,6 +124,30 @@ def test_data_are_those_of_the_result():
         {"label": "layers", "values": ["[1, 2]", None, None]},
         {"label": "kind", "values": [None, "true", None]},
     ]
+
+
+def test_the_path_of_top_two_counts_trainings():
+    rng = np.random.default_rng(6)
+    table = Table(tuple("abcdefgh"), 0.3 * rng.normal(size=(8, 40)) + 0.15 * np.arange(8)[:, None])
+    result = replay(table, TopTwo(budget=120), criterion("mean"))
+    data = json.loads(Reader(page_html(result)).scripts[0])
+    path = data["path"]
+    assert path["isEven"] is False
+    assert (path["x"][0], path["x"][-1]) == (8, result.trainings)
+    assert len(path["x"]) == len(path["steps"]) == len(path["alive"]) == len(path["isWarmup"])
+    at_end = [(row, values) for row, values in enumerate(path["values"]) if len(values) == len(path["x"])]
+    assert 0 in [row for row, _ in at_end]
+    for row, values in at_end:
+        scores = table.scores[data["position"][row], : path["counts"][row][-1]]
+        assert values[-1] == pytest.approx(scores.mean(), rel=1e-5)
+    assert data["instances"][0] == path["counts"][0][-1]
+    even = json.loads(Reader(page_html(result_for("abcd"))).scripts[0])["path"]
+    assert (even["isEven"], even["x"], even["counts"]) == (True, [1, 2, 3], None)
+
+
+def test_only_criteria_are_among_the_criteria():
+    data = json.loads(Reader(page_html(result_for("ab"))).scripts[0])
+    assert list(data["criteria"]) == ["min", "median", "mean", "q3", "q3+iqr", "max", "std", "iqr"]
 
 
 def test_provenance_is_shown_and_wins(tmp_path):

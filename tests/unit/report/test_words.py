@@ -8,7 +8,7 @@ from robust_select.core.tables import Table
 from robust_select.report.words import caveats, duration, headline, key_numbers, number
 from robust_select.select.replay import replay
 from robust_select.select.result import result_of
-from robust_select.select.rules import Exhaustive, Halving, Significance
+from robust_select.select.rules import Exhaustive, Halving, Significance, TopTwo
 from robust_select.select.selection import Selection
 from robust_select.stats.criteria import criterion
 
@@ -65,6 +65,46 @@ def test_confidence_comes_first_where_there_is_one():
     assert "equally good" in equal
     assert "c0" not in equal
     assert "more than 99.9 %" in headline(replace(sure, confidence=1.0))[1]
+
+
+def test_undecided_comes_before_the_confidence():
+    sure = replace(found(), confidence=0.81, remaining=("c0", "c1", "c2"), equivalent=("c0", "c2"))
+    assert headline(replace(sure, stop_reason="the budget is spent"))[1] == (
+        "It is not decided: the budget is spent. The probability that no other candidate is better by more than the "
+        'tolerance is at least 81.0 %; still in question: <b class="name">c1</b>; equally good for that purpose: '
+        '<b class="name">c2</b> — take the cheapest or the steadiest.'
+    )
+    begun = headline(replace(sure, stop_reason="not finished", equivalent=("c0",)))[1]
+    assert begun.startswith("The selection is not finished. The probability")
+    assert "still in question" in begun
+    assert "<b>" not in headline(replace(sure, stop_reason="<b>"))[1]
+
+
+def test_a_bound_that_says_nothing_is_not_quoted():
+    unsure = replace(found(), confidence=0.0, remaining=("c0", "c1"), stop_reason="the replicates are used up")
+    assert headline(unsure)[1] == (
+        "It is not decided: the replicates are used up. Whether another candidate is better by more than the "
+        'tolerance cannot be said on these scores; still in question: <b class="name">c1</b>.'
+    )
+
+
+def test_a_bound_is_never_rounded_up():
+    assert "at least 94.9 %" in headline(replace(found(), confidence=0.94999))[1]
+    assert "at least 95.0 %" in headline(replace(found(), confidence=0.95))[1]
+
+
+@pytest.mark.parametrize(
+    ("budget", "text"),
+    [
+        (None, "The probability that no other candidate is better by more than the tolerance is"),
+        (13, "It is not decided: the budget is spent"),
+    ],
+)
+def test_top_two_stops_sure_or_by_its_budget(budget, text):
+    rng = np.random.default_rng(2)
+    scores = rng.normal(size=(4, 60)) * 0.2 + np.arange(4)[:, None] * (0.3 if budget is None else 0.01)
+    assert headline(found(scores, TopTwo(budget=budget)))[1].startswith(text)
+    assert headline(found(scores[:1], TopTwo(budget=budget)))[1] == "There was nothing to choose from."
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import os
 import pytest
 
 from robust_select.core.errors import InputError, StudyFileError
-from robust_select.select.rules import Exhaustive, Halving
+from robust_select.select.rules import DEFAULT_RULE, RULES, Exhaustive, TopTwo
 from robust_select.study.file import read_study
 
 _numbers = itertools.count()
@@ -47,7 +47,7 @@ def test_a_short_file_has_the_defaults(read, tmp_path):
     assert [candidate.name for candidate in study.candidates] == ["lr=0.1", "lr=0.2"]
     assert (study.criterion.name, study.direction, study.seed, study.name) == ("q3+iqr", "minimize", 0, "study")
     assert study.ledger == str(tmp_path / "study.db")
-    assert study.rule == Halving()
+    assert study.rule == RULES[DEFAULT_RULE]() == TopTwo()
     assert workers is None
     assert "candidates.grid.lr" in study.origin["study_file"]
     assert study.run().selected == "lr=0.1"

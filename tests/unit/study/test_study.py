@@ -14,7 +14,7 @@ from robust_select.core.candidates import grid
 from robust_select.core.errors import InputError, LedgerError, SettingsDifferError, TrainerError
 from robust_select.core.instances import Outcome, State
 from robust_select.ledger import open_ledger
-from robust_select.select.rules import Exhaustive, Halving, Significance
+from robust_select.select.rules import DEFAULT_RULE, RULES, Exhaustive, Halving, Significance, TopTwo
 from robust_select.stats.criteria import criterion
 from robust_select.study import Study
 from robust_select.study.study import trainer_name
@@ -39,6 +39,10 @@ def study_of(ledger=None, **changes):
 def outcomes_in(path):
     with open_ledger(path) as ledger:
         return {found[:2]: found[2] for found in ledger.outcomes(ledger.study())}
+
+
+def test_without_a_rule_it_has_the_default_one():
+    assert study_of(rule=None).rule == RULES[DEFAULT_RULE]() == TopTwo()
 
 
 def test_it_selects_the_best_and_remembers(tmp_path):

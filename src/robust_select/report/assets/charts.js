@@ -1,4 +1,4 @@
-// The three charts. Reads the page's data and the colours of its style sheet; knows nothing of the table.
+// The four charts. Reads the page's data and the colours of its style sheet; knows nothing of the table.
 
 const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", Arial, sans-serif';
 const MOST_LINES = 600;
@@ -65,6 +65,15 @@ function logTicks(values) {
     steps.forEach((step) => tickvals.push(Number(`${step}e${power}`)));
   }
   return { tickvals, ticktext: tickvals.map((value) => shown(value)) };
+}
+
+// Leaves out ticks of a logarithmic axis that stand too close on a narrow screen, be it beside long names.
+function thinned(scale, values, box) {
+  if (scale.type !== 'log' || isWide(box)) return scale;
+  const known = values.filter((v) => isNumber(v) && v > 0), room = Math.max(100, box.clientWidth - 180);
+  const decades = Math.log10(quantile(known, 1) / quantile(known, 0)) || 1, kept = [];
+  for (const tick of scale.tickvals) if (!kept.length || Math.log10(tick / kept.at(-1)) * room / decades >= 48) kept.push(tick);
+  return { ...scale, tickvals: kept, ticktext: kept.map((value) => shown(value)), tickangle: 0 };
 }
 
 // Begin with the scale on which the better half can be told apart.
@@ -175,7 +184,7 @@ function drawPath(box, note, data, ticked, scale, onPick) {
     for (const row of rows) {
       const values = path.values[row], text = hoverOf(data, row);
       values.forEach((value, step) => {
-        x.push(path.instances[step]); y.push(isNumber(value) ? value : null); at.push(row); texts.push(`${text}${atStep(path, step, value)}`);
+        x.push(path.x[step]); y.push(isNumber(value) ? value : null); at.push(row); texts.push(`${text}${atStep(path, row, step, value)}`);
         symbols.push(step === values.length - 1 ? 'x-thin-open' : 'circle');
       });
       x.push(null); y.push(null); at.push(null); texts.push(''); symbols.push('circle');
@@ -184,8 +193,8 @@ function drawPath(box, note, data, ticked, scale, onPick) {
     traces.push({
       x, y, customdata: at, text: texts, hoverinfo: 'text', mode: 'lines+markers', showlegend: false,
       line: { color: withAlpha(colour('gone'), alpha), width: 1 },
-      marker: { symbol: symbols, color: withAlpha(colour('gone'), alpha), size: symbols.map((s) => (s === 'circle' ? 2.5 : 6)),
-        line: { width: 1.3, color: withAlpha(colour('gone'), alpha) } },
+      marker: { symbol: symbols, color: withAlpha(colour('gone'), alpha), size: symbols.map((s) => (s === 'circle' ? (path.isEven ? 2.5 : 1) : 6)),
+        line: { width: symbols.map((s) => (s === 'circle' && !path.isEven ? 0 : 1.3)), color: withAlpha(colour('gone'), alpha) } },
     });
   }
   if (gone.length) {
@@ -196,23 +205,26 @@ function drawPath(box, note, data, ticked, scale, onPick) {
   for (const row of [...left].reverse()) {
     const role = roleOf(data, ticked, row), values = path.values[row], isGone = data.discardedAt[row] !== null;
     const symbols = values.map((_, step) => (isGone && step === values.length - 1 ? 'x-thin-open' : SYMBOLS[role]));
-    const width = role === 'selected' ? 3.2 : 1.6, size = role === 'selected' ? 7 : left.length > 60 ? 3 : 5;
+    const width = role === 'selected' ? 3.2 : 1.6, size = !path.isEven ? 2.5 : role === 'selected' ? 7 : left.length > 60 ? 3 : 5;
     traces.push({
-      x: path.instances.slice(0, values.length), y: values.map((v) => (isNumber(v) ? v : null)),
-      customdata: values.map(() => row), text: values.map((v, step) => hoverOf(data, row) + atStep(path, step, v)), hoverinfo: 'text', mode: 'lines+markers',
+      x: path.x.slice(0, values.length), y: values.map((v) => (isNumber(v) ? v : null)),
+      customdata: values.map(() => row), text: values.map((v, step) => hoverOf(data, row) + atStep(path, row, step, v)), hoverinfo: 'text', mode: 'lines+markers',
       name: role === 'selected' ? `selected: ${plain(cut(data.names[0], 28))}` : ROLE_NAMES[role],
       showlegend: !named.has(role), line: { color: colour(role), width, dash: role === 'ticked' ? 'dot' : 'solid' },
       marker: { symbol: symbols, size: symbols.map((s) => (s === 'x-thin-open' ? 8 : size)), color: colour(role), line: { width: symbols.map((s) => (s === 'x-thin-open' ? 2 : 0)), color: colour(role) } },
     });
     named.add(role);
   }
-  if (data.base !== null) traces.push(baseStar(data, path.instances.slice(0, path.values[data.base].length), path.values[data.base]));
+  if (data.base !== null) {
+    const n = path.values[data.base].length, first = path.isEven ? 0 : n - 1; // between steps stars would stand too close
+    traces.push(baseStar(data, path.x.slice(first, n), path.values[data.base].slice(first)));
+  }
   const everything = path.values.flat();
   const low = isBetterLow(data);
   const layout = layoutOf(box, {
     showlegend: true,
-    xaxis: { title: { text: 'instances of each candidate<br><i>candidates that took part</i>' }, ...stepTicks(path, box.clientWidth),
-      range: [path.instances[0] - 0.3, path.instances.at(-1) + 0.3] },
+    xaxis: { title: { text: `${path.isEven ? 'instances of each candidate' : 'trainings of all candidates together'}<br><i>candidates that took part</i>` },
+      ...(path.isEven ? stepTicks(path, box.clientWidth) : roundTicks(path, box.clientWidth)), range: rangeOf(path) },
     yaxis: { title: { text: `${plain(data.criterion)} of the scores (${better(low)})` }, ...scaleOf(everything, scale, low, path.values[0]) },
     margin: marginOf(box, { t: 60, b: 84 }),
   });
@@ -222,16 +234,35 @@ function drawPath(box, note, data, ticked, scale, onPick) {
   const nInfinite = path.values.filter((values) => values.some((v) => typeof v === 'string')).length;
   if (nInfinite) notes.push(`${plural(nInfinite, 'candidate')} with an infinite criterion (diverged, failed, or outside the tolerance) cannot be drawn where it is infinite.`);
   const nWarm = path.isWarmup.filter(Boolean).length;
-  if (nWarm) notes.push(`Nobody could be discarded before the warm-up of ${path.instances[nWarm] ?? nWarm} instances was over.`);
+  if (nWarm) notes.push(`Nobody could be discarded before the warm-up of ${plural(path.x[nWarm] ?? nWarm, path.isEven ? 'instance' : 'training')} was over.`);
+  if (!path.isEven) notes.push('The rule trains some candidates more often than others; a line is interrupted while its candidate was set aside.');
   note.textContent = notes.join(' ');
 }
 
-const atStep = (path, step, value) => `<br>after ${plural(path.instances[step], 'instance')}: ${shown(value)}`;
+function atStep(path, row, step, value) {
+  const when = path.isEven ? plural(path.x[step], 'instance') : `${plural(path.x[step], 'training')}, ${path.counts[row][step].toLocaleString('en')} of them its own`;
+  return `<br>after ${when}: ${shown(value)}`;
+}
+
+function rangeOf(path) {
+  const first = path.x[0], last = path.x.at(-1), margin = path.isEven ? 0.3 : 0.02 * (last - first) || 1;
+  return [first - margin, last + margin];
+}
 
 function stepTicks(path, width) {
-  const n = path.instances.length, every = Math.ceil(n / Math.max(3, Math.floor(width / 48)));
+  const n = path.x.length, every = Math.ceil(n / Math.max(3, Math.floor(width / 48)));
   const at = [...Array(n).keys()].filter((step) => (n - 1 - step) % every === 0);
-  return { tickmode: 'array', tickvals: at.map((s) => path.instances[s]), ticktext: at.map((s) => `${path.instances[s]}<br><i>${path.alive[s]}</i>`) };
+  return { tickmode: 'array', tickvals: at.map((s) => path.x[s]), ticktext: at.map((s) => `${path.x[s]}<br><i>${path.alive[s]}</i>`) };
+}
+
+// Ticks at round numbers of trainings; below each how many candidates took part then.
+function roundTicks(path, width) {
+  const first = path.x[0], last = path.x.at(-1), rough = Math.max(1, (last - first) / Math.max(2, Math.floor(width / 90)));
+  const power = 10 ** Math.floor(Math.log10(rough)), size = [1, 2, 5, 10].map((step) => step * power).find((step) => step >= rough);
+  const tickvals = [];
+  for (let tick = Math.ceil(first / size) * size; tick <= last; tick += size) tickvals.push(tick);
+  const alive = (tick) => path.alive[path.x.findLastIndex((x) => x <= tick)];
+  return { tickmode: 'array', tickvals, ticktext: tickvals.map((tick) => `${tick.toLocaleString('en')}<br><i>${alive(tick)}</i>`) };
 }
 
 function baseStar(data, x, y) {
@@ -239,6 +270,58 @@ function baseStar(data, x, y) {
   return { x: [...x], y: y.map((v) => (isNumber(v) ? v : null)), mode: 'markers', name: `base model: ${plain(cut(data.names[row], 28))}`,
     customdata: x.map(() => row), text: x.map(() => hoverOf(data, row)), hoverinfo: 'text',
     marker: { symbol: 'star', size: 12, color: colour('base'), line: { width: 1, color: colour('paper') } } };
+}
+
+// ---- trainings by candidate ---------------------------------------------------------------------------------
+
+const MOST_BARS = 60;
+
+function drawTrainings(box, note, data, ticked, onPick) {
+  const counts = data.instances, n = counts.length, total = counts.reduce((sum, count) => sum + count, 0);
+  if (leaveOut(box, note, !total, 'Nothing has been trained yet.')) return;
+  if (n <= MOST_BARS) drawBars(box, data, ticked, onPick); else drawStairs(box, data, ticked, onPick);
+  let nHalf = 0;
+  for (let sum = 0; 2 * sum < total; nHalf += 1) sum += counts[nHalf];
+  const who = nHalf === 1 ? 'the first candidate' : `the first ${nHalf.toLocaleString('en')} candidates`;
+  note.textContent = n === 1 ? '' : `${plural(total, 'training')}; half of them went to ${who} of ${n.toLocaleString('en')}.`;
+}
+
+function drawBars(box, data, ticked, onPick) {
+  const n = data.names.length, pitch = n > 40 ? 17 : 22, traces = [];
+  box.style.height = `${n * pitch + 110}px`;
+  for (const role of ['gone', 'left', 'ticked', 'selected']) {
+    const of = data.names.map((_, row) => row).filter((row) => roleOf(data, ticked, row) === role);
+    if (!of.length) continue;
+    traces.push({ type: 'bar', orientation: 'h', y: of, x: of.map((row) => data.instances[row]), customdata: of, width: 0.7, name: ROLE_NAMES[role],
+      text: of.map((row) => data.instances[row].toLocaleString('en')), textposition: 'outside', textfont: { size: 11, color: colour('soft') }, cliponaxis: false,
+      hovertext: of.map((row) => hoverOf(data, row)), hoverinfo: 'text', marker: { color: colour(role) } });
+  }
+  draw(box, traces, layoutOf(box, {
+    showlegend: true, barmode: 'overlay', margin: marginOf(box, { l: 40 }),
+    xaxis: { title: { text: 'trainings of the candidate' }, rangemode: 'tozero' },
+    yaxis: { tickmode: 'array', tickvals: data.names.map((_, row) => row), ticktext: data.names.map((_, row) => nameOnAxis(data, row, box)), range: [n - 0.4, -0.6],
+      ticks: '', tickfont: { size: n > 40 ? 11 : 12, color: colour('ink') }, showgrid: false, fixedrange: true, title: { text: '' } },
+  }), onPick);
+}
+
+function drawStairs(box, data, ticked, onPick) {
+  const rows = data.names.map((_, row) => row), rankOf = (row) => row + 1, traces = [];
+  box.style.height = '';
+  traces.push({ x: rows.map(rankOf), y: data.instances, customdata: rows, mode: 'lines', name: 'discarded', text: rows.map((row) => hoverOf(data, row)), hoverinfo: 'text',
+    line: { color: colour('gone'), width: 2, shape: 'hvh' } });
+  for (const role of ['left', 'ticked', 'selected']) {
+    const of = rows.filter((row) => roleOf(data, ticked, row) === role);
+    if (!of.length) continue;
+    traces.push({ x: of.map(rankOf), y: of.map((row) => data.instances[row]), customdata: of, mode: 'markers', name: ROLE_NAMES[role], text: of.map((row) => hoverOf(data, row)),
+      hoverinfo: 'text', marker: { symbol: SYMBOLS[role], color: colour(role), size: role === 'selected' ? 12 : of.length > 100 ? 4 : 7 } });
+  }
+  if (data.base !== null) traces.push(baseStar(data, [rankOf(data.base)], [data.instances[data.base]]));
+  const known = data.instances.filter((count) => count > 0), isSteep = quantile(known, 1) > 8 * quantile(known, 0) && known.length === rows.length;
+  draw(box, traces, layoutOf(box, {
+    showlegend: true, margin: marginOf(box, { t: 60 }),
+    xaxis: { title: { text: 'rank of the candidate, in the order of the table' }, ...thinned(scaleOf(rows.map(rankOf), 'log'), rows.map(rankOf), box) },
+    yaxis: { title: { text: 'trainings of the candidate' }, ...(isSteep ? scaleOf(known, 'log') : { type: 'linear', rangemode: 'tozero' }) },
+  }), onPick);
 }
 
 // ---- score distributions ------------------------------------------------------------------------------------
@@ -253,7 +336,7 @@ function drawScores(box, note, data, ticked, show, scale, onPick) {
   const rows = rowsOfScores(data, ticked, show), n = rows.length;
   const shownScores = rows.flatMap((row) => data.scores[row]), isLow = data.direction === 'minimize';
   if (leaveOut(box, note, !shownScores.some(isNumber), 'There is no finite score to draw.')) return;
-  const pitch = n > 100 ? 13 : n > 40 ? 17 : 24, nameLength = isWide(box) ? 44 : 17;
+  const pitch = n > 100 ? 13 : n > 40 ? 17 : 24;
   box.style.height = `${n * pitch + 120}px`;
   const traces = [];
   for (const role of ['gone', 'left', 'ticked', 'selected']) {
@@ -285,12 +368,12 @@ function drawScores(box, note, data, ticked, show, scale, onPick) {
     x: 1, xref: 'paper', xanchor: 'right', y: place, yref: 'y', showarrow: false, bgcolor: colour('paper'), borderpad: 1,
     text: `✕ ${data.unusable[row]}`, font: { size: 11, color: colour('soft') },
   }));
-  const label = (row) => `${row === data.base ? '★ ' : ''}${plain(cutMiddle(data.names[row], nameLength))}  <i>${data.instances[row]}</i>`;
+  const label = (row) => `${nameOnAxis(data, row, box)}  <i>${data.instances[row]}</i>`;
   const range = scale === 'close' ? closeRange(data, rows, isLow) : null;
   if (range) annotations.push(...outside(data, rows, range));
   const layout = layoutOf(box, {
     annotations, showlegend: true,
-    xaxis: { title: { text: `score (${better(isLow)})` }, ...(range ? { range } : scaleOf(shownScores, scale, isLow)) },
+    xaxis: { title: { text: `score (${better(isLow)})` }, ...(range ? { range } : thinned(scaleOf(shownScores, scale, isLow), shownScores, box)) },
     yaxis: { tickmode: 'array', tickvals: rows.map((_, place) => place), ticktext: rows.map(label), range: [n - 0.4, -0.6], ticks: '',
       tickfont: { size: n > 100 ? 9.5 : n > 40 ? 11 : 12, color: colour('ink') }, showgrid: false, fixedrange: n <= 40, title: { text: '' } },
     margin: marginOf(box, { l: 40 }), boxmode: 'overlay',
@@ -300,6 +383,8 @@ function drawScores(box, note, data, ticked, show, scale, onPick) {
   if (n < data.names.length) notes.push(`${plural(n, 'candidate')} of ${data.names.length.toLocaleString('en')} shown, in the order of the table: those kept longest first, the better first among them.`);
   note.textContent = notes.join(' ');
 }
+
+const nameOnAxis = (data, row, box) => `${row === data.base ? '★ ' : ''}${plain(cutMiddle(data.names[row], isWide(box) ? 44 : 17))}`;
 
 // From whisker to whisker of the better half of the candidates, by their medians.
 function closeRange(data, rows, isLow) {

@@ -7,6 +7,7 @@
 
   const drawings = {
     path: () => drawPath(by('path-chart'), by('path-note'), data, ticked, by('path-scale').value, pick),
+    trainings: () => drawTrainings(by('trainings-chart'), by('trainings-note'), data, ticked, pick),
     scores: () => drawScores(by('scores-chart'), by('scores-note'), data, ticked, by('scores-show').value, by('scores-scale').value, pick),
     front: () => drawFront(by('front-chart'), by('front-note'), data, ticked, by('front-scale').value, pick),
   };

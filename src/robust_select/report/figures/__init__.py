@@ -9,14 +9,24 @@ from typing import Literal, get_args
 from robust_select.analysis.distributions import score_densities
 from robust_select.analysis.front import spread_front
 from robust_select.analysis.path import selection_path
+from robust_select.analysis.trainings import training_counts
 from robust_select.core.errors import InputError
 from robust_select.report.figures.densities import draw_score_densities
 from robust_select.report.figures.front import draw_mean_spread
 from robust_select.report.figures.path import draw_selection_path
 from robust_select.report.figures.style import figure_of, house_style, make_logarithmic, spans_decades
+from robust_select.report.figures.trainings import draw_trainings
 from robust_select.select.result import Result
 
-__all__ = ["Format", "draw_mean_spread", "draw_score_densities", "draw_selection_path", "house_style", "save_figures"]
+__all__ = [
+    "Format",
+    "draw_mean_spread",
+    "draw_score_densities",
+    "draw_selection_path",
+    "draw_trainings",
+    "house_style",
+    "save_figures",
+]
 
 Format = Literal["pdf", "svg", "png"]
 
@@ -59,6 +69,7 @@ def save_figures(
     drawn["11-score-densities"] = draw_score_densities(
         score_densities(table.scores), table.candidates.index(result.selected), result.selected, is_lower, unit
     )
+    drawn["12-trainings"] = draw_trainings(training_counts(result), result.selected, base)
     ax = draw_mean_spread(front, result.selected, others, base, is_lower, unit)
     if spans_decades(front.means):
         make_logarithmic(ax.xaxis)
@@ -70,5 +81,6 @@ def save_figures(
     with house_style():
         for stem, ax in drawn.items():
             files.append(folder / f"{stem}.{format}")
+            figure_of(ax).draw_without_rendering()  # the ticks settle with the first layout, their room with the next
             figure_of(ax).savefig(files[-1], format=format, metadata=metadata)
     return tuple(files)

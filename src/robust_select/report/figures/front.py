@@ -46,7 +46,7 @@ def draw_mean_spread(
         The axes.
     """
     with house_style():
-        ax = axes_or_new(ax)
+        ax = axes_or_new(ax, height_inches=3.0)
         names = np.array(front.candidates, dtype=object)
         is_drawn = np.isfinite(front.means) & np.isfinite(front.spreads)
         is_left = np.isin(names, np.array(list(remaining), dtype=object)) & (names != selected)
@@ -83,7 +83,7 @@ def draw_mean_spread(
         if n_missing:
             ax.set_title(f"{n_missing} of {len(names)} candidates have no finite spread", loc="left", fontsize=7)
         if is_drawn.any():
-            ax.legend(loc="best")
+            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, columnspacing=1.2)
     return ax
 
 
@@ -100,7 +100,7 @@ def _draw_front(ax: Axes, front: SpreadFront, is_lower_better: bool) -> None:
         color=FRONT,
         linewidth=1.2,
         marker="o",
-        markersize=6,
+        markersize=8,
         markerfacecolor="none",
         label="Pareto front",
         zorder=3,

@@ -14,6 +14,7 @@ from robust_select.select.rules.significance import Significance
 from robust_select.select.rules.top_two import TopTwo
 
 __all__ = [
+    "DEFAULT_RULE",
     "RULES",
     "Decision",
     "Evidence",
@@ -33,6 +34,9 @@ RULES: dict[str, Callable[..., Rule]] = {
     "top-two": TopTwo,
 }
 """The rules by the name that the command line and study files use."""
+
+DEFAULT_RULE = "top-two"
+"""The rule of studies and of the command line where none is asked for (docs/adr/0007-top-two.md)."""
 
 
 def rule(name: str, **settings: Any) -> Rule:

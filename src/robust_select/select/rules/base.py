@@ -68,6 +68,8 @@ class Decision:
         ranking: (C,) all candidates, the best first, if the rule ranks them otherwise than by the criterion.
         confidence: the probability that the best one is within the tolerance of the best, if the rule gives it.
         equivalent: (q,) positions of the candidates that are as good as the best one within the tolerance.
+        is_final: whether the choice is made: what is trained from now on is the selected candidate, and its scores
+            change nothing (such instances are fresh: an estimate from them is free of the winner's curse).
         stop: why the selection ends, in words; empty if it goes on.
     """
 
@@ -82,6 +84,7 @@ class Decision:
     ranking: Ints | None = None
     confidence: float | None = None
     equivalent: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    is_final: bool = False
     stop: str = ""
 
 

@@ -85,5 +85,6 @@ class Halving:
             step=n_instances,
             best=int(alive[order[0]]),
             best_by=evidence.criterion,
+            is_final=n_kept == 1,
             stop="" if len(train) else (ONE_LEFT if n_kept == 1 else USED_UP),
         )

@@ -1,0 +1,99 @@
+"""Figure 12: how many trainings each candidate got.
+
+Called by ``save_figures`` and by users. Draws what ``analysis.trainings`` computed and computes nothing itself.
+"""
+
+import numpy as np
+
+from robust_select.analysis.trainings import TrainingCounts
+from robust_select.core.protocols import Bools
+from robust_select.report.figures.style import (
+    BASE,
+    DISCARDED,
+    LEFT,
+    SELECTED,
+    Axes,
+    MaxNLocator,
+    axes_or_new,
+    house_style,
+    make_logarithmic,
+    shortened,
+    spans_decades,
+)
+
+_MOST_BARS = 40
+
+Groups = tuple[tuple[Bools, str, str], ...]
+"""Who is drawn in which colour, and what the legend says of them."""
+
+
+def draw_trainings(found: TrainingCounts, selected: str, base: str | None = None, ax: Axes | None = None) -> Axes:
+    """Draw the trainings of each candidate by rank: bars with names, or a staircase for more than 40 candidates.
+
+    Args:
+        found: (C,) counts in the order of rank.
+        selected: the candidate to draw in the colour of the selected one.
+        base: the base model, marked by a star, if there is one.
+        ax: where to draw; by default on a new figure, one column wide and as high as the bars need.
+
+    Returns:
+        The axes.
+    """
+    n_candidates = len(found.candidates)
+    is_selected = np.array([name == selected for name in found.candidates], dtype=bool)
+    groups = (
+        (is_selected, SELECTED, "selected"),
+        (found.is_left & ~is_selected, LEFT, "not told apart from it"),
+        (~found.is_left & ~is_selected, DISCARDED, "discarded"),
+    )
+    with house_style():
+        if n_candidates <= _MOST_BARS:
+            ax = axes_or_new(ax, height_inches=0.9 + 0.14 * n_candidates)
+            _draw_bars(ax, found, groups, base)
+        else:
+            ax = axes_or_new(ax)
+            _draw_stairs(ax, found, groups, base)
+    return ax
+
+
+def _draw_bars(ax: Axes, found: TrainingCounts, groups: Groups, base: str | None) -> None:
+    names = [f"{'★ ' if name == base else ''}{shortened(name)}" for name in found.candidates]
+    for rows, colour, label in groups:
+        if rows.any():
+            bars = ax.barh(np.flatnonzero(rows), found.counts[rows], height=0.72, color=colour, label=label)
+            ax.bar_label(bars, padding=2, fontsize=6)
+    ax.set_yticks(range(len(names)), names, fontsize=6)
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.tick_params(axis="y", length=0)
+    ax.margins(x=0.1)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_xlabel(f"trainings ({found.counts.sum():,} together)")
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(groups), columnspacing=1.2)
+
+
+def _draw_stairs(ax: Axes, found: TrainingCounts, groups: Groups, base: str | None) -> None:
+    edges = np.arange(len(found.counts) + 1) + 0.5
+    for rows, colour, label in groups:
+        if rows.any():
+            shown = np.where(rows, found.counts, np.nan)
+            ax.stairs(shown, edges, baseline=None, color=colour, linewidth=1.6, label=label)
+    if base in found.candidates:
+        row = found.candidates.index(str(base))
+        ax.plot(
+            row + 1,
+            found.counts[row],
+            linestyle="none",
+            marker="*",
+            color=BASE,
+            label=f"base: {shortened(str(base))}",
+        )
+    ax.set_xlabel("rank of the candidate")
+    ax.set_ylabel(f"trainings ({found.counts.sum():,} together)")
+    make_logarithmic(ax.xaxis)
+    ax.set_xlim(left=0.75)
+    if spans_decades(found.counts.astype(float)):
+        make_logarithmic(ax.yaxis)
+    else:
+        ax.set_ylim(bottom=0)
+        ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend(loc="best")
