@@ -170,9 +170,9 @@ def _try_any(rule: Rule, losses: Floats, by: Criterion) -> Trials:
 def _try_top_two(rules: Sequence[TopTwo], table: Floats, by: Criterion) -> Trials:
     """Run TopTwo at several confidences on one table.
 
-    Whom it trains next does not depend on the confidence until that is reached, so one run at the highest serves
-    all of them. Those that have reached theirs are asked themselves: they stop, or, where the leader has too few
-    instances for that, go on by a branch of their own.
+    Whom it trains next does not depend on the confidence until that is reached or out of reach, so one run at the
+    highest serves all of them. Those that have reached theirs, and all when the highest stops, are asked themselves:
+    they stop, or go on by a branch of their own.
     """
     trainings, selected = np.zeros((1, len(rules)), dtype=np.int64), np.zeros((1, len(rules)), dtype=np.int64)
     open_ends = [(_Course(table, by, rules[0].warmup), sorted(range(len(rules)), key=lambda k: rules[k].confidence))]
@@ -181,7 +181,8 @@ def _try_top_two(rules: Sequence[TopTwo], table: Floats, by: Criterion) -> Trial
         while going:
             evidence = course.evidence()
             decision = rules[going[-1]].decide(evidence)
-            reached = [k for k in going[:-1] if (decision.confidence or 0.0) >= rules[k].confidence]
+            sure = decision.confidence or 0.0
+            reached = [k for k in going[:-1] if decision.stop or sure >= rules[k].confidence]
             answers = {k: rules[k].decide(evidence) for k in reached}
             answers |= {k: decision for k in going if k not in answers}
             branches: dict[tuple[int, ...], list[int]] = {}

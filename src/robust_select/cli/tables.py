@@ -36,6 +36,7 @@ TableArgument = Annotated[Path, typer.Argument(metavar="TABLE", help="CSV or Par
 
 _REPLAYED = "halving"  # where no rule is named: with it every table of two replicates gives an answer
 _WARMUP = 2  # of halving on a table: many hold five replicates only, as many as its own default would use up
+_MANY = 1000
 _N_MEASURED = 50  # instances of each candidate in the paper's study of distributions
 
 
@@ -79,7 +80,13 @@ def replay(
     make_rule(choice, {"name": name}, by.tolerance is not None)  # refuses bad options before a long table is read
     read = read_table(table, score_prefix, seconds_prefix)
     revealed = _order(order, seed, replicates, read.n_replicates)
-    starts = {"exhaustive": {"n": len(revealed)}, "halving": {"warmup": _WARMUP}}
+    every = {"max_instances": max(len(revealed), _MANY)}  # a table's replicates are there: all of them may be used
+    starts = {
+        "exhaustive": {"n": len(revealed)},
+        "halving": {"warmup": _WARMUP},
+        "significance": every,
+        "top-two": every,
+    }
     rule = make_rule(choice, {"name": name, **starts.get(name, {})}, by.tolerance is not None)
     result = replay_table(read, rule, by, "maximize" if maximize else "minimize", revealed, fresh or 0)
     if json is not None:

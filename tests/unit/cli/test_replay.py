@@ -158,3 +158,12 @@ def test_a_large_table_takes_seconds(answer, invoke, tmp_path):
     assert time.process_time() - started < 20  # two replays; nobody is discarded, so every list is long
     assert found["selected"] == str(scores.mean(axis=1).argmin())
     assert len(found["remaining"]) == 30_000
+
+
+def test_all_replicates_of_a_table_may_be_used(answer, tmp_path):
+    scores = np.tile([[0.0, 1.0], [1.0, 0.0]], 35)
+    wide = pd.DataFrame(scores, columns=[f"score_{n}" for n in range(70)])
+    wide.to_csv(tmp_path / "wide.csv", index=False)
+    found = answer("replay", tmp_path / "wide.csv", "--rule", "significance", "--test", "welch")
+    assert found["steps"][-1]["instances_used"] == 70
+    assert found["trainings"] == 140

@@ -20,9 +20,9 @@ from robust_select.stats.rivals import Rivals, rivals
 _PILOT_INSTANCES = 3
 _PILOT_SHARE = 8
 _PILOT_LEAST, _PILOT_MOST = 6, 16
-_LEADER_LEAST = 5  # nobody is selected with confidence on fewer: a spread of three or four scores is mostly luck
+_LEADER_LEAST = 5  # nobody is selected with confidence on fewer, see _enough
 _TRAININGS_A_DECISION = 50  # a look for each 2 % more trainings: fewer looks, fewer false alarms, full workers
-_SCALE_PRICE = 0.75  # see _at_risk
+_SCALE_PRICE = 0.5  # see _at_risk
 
 
 @dataclass(frozen=True)
@@ -127,14 +127,16 @@ class TopTwo:
         if math.isinf(found.values[leader]):
             nobody = "no candidate is usable: each has instances that diverged or failed"
             return self._decision(evidence, compared, ranking, nobody, Decision().train)
-        at_risk = float(_at_risk(compared).sum())
-        is_sure = at_risk <= 1 - self.confidence
+        at_risk = _at_risk(compared)
+        is_sure = bool(at_risk.sum() <= 1 - self.confidence)
         is_open = counts < n_most
         stop = ""
-        if is_sure and (found.counts[leader] >= _LEADER_LEAST or not is_open[leader]):
+        if is_sure and (found.counts[leader] >= _enough(compared) or not is_open[leader]):
             stop = f"the selected candidate is within the tolerance of the best with confidence {self.confidence:g}"
         elif self.budget is not None and counts.sum() >= self.budget:
             stop = "the budget is spent"
+        elif not is_open[leader] and at_risk[~is_open].sum() > 1 - self.confidence:
+            stop = USED_UP  # those in question have no more: training the others would change nothing
         train = self._next(compared, counts, n_most, only=leader if is_sure else None)
         if not stop and len(train) == 0:
             stop = "more instances would tell nothing" if is_open[compared.probabilities > 0].all() else USED_UP
@@ -155,7 +157,7 @@ class TopTwo:
                     break
             else:
                 target = only
-                if counts[only] >= min(n_most, _LEADER_LEAST):
+                if counts[only] >= min(n_most, _enough(compared)):
                     break
             chosen.append((target, int(counts[target])))
             counts[target] += 1
@@ -196,7 +198,17 @@ def _at_risk(compared: Rivals) -> Floats:
     a lucky scale is chosen more often than it says, the more so the larger k is.
 
     Returns:
-        (C,) probabilities, 1 + 0.75 |k| times as large for such criteria.
+        (C,) probabilities, 1 + 0.5 |k| times as large for such criteria.
     """
     shape = compared.posterior.shape
     return compared.probabilities * (1 + _SCALE_PRICE * abs(shape.k) * shape.location)
+
+
+def _enough(compared: Rivals) -> int:
+    """Count the instances below which a leader is not believed: 5 (1 + |k|), where a criterion weighs both.
+
+    A spread of three or four scores is small by luck often enough; where the criterion adds k times it to the mean,
+    it is the leader whose spread was lucky.
+    """
+    shape = compared.posterior.shape
+    return round(_LEADER_LEAST * (1 + abs(shape.k) * shape.location))
