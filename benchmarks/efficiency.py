@@ -39,7 +39,7 @@ CONFIDENCE = 0.95
 N_REPLICATES = 200
 _COUNTS = (1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200)
 _ALPHAS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.005, 0.001)
-_CONFIDENCES = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
+_CONFIDENCES = (0.5, 0.8, 0.95)
 _PER_PIECE = 25
 _PUBLISHED = {"mean": ("welch", "ks"), "q3+iqr": ("welch", "ks"), "std": ("bartlett", "fligner")}
 

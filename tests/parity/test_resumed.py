@@ -7,7 +7,7 @@ import pytest
 
 from robust_select.core.instances import Outcome
 from robust_select.ledger import open_ledger
-from robust_select.select.rules import Exhaustive, Halving, Significance
+from robust_select.select.rules import Exhaustive, Halving, Significance, TopTwo
 from robust_select.study import Study
 from robust_select.study.study import step_record
 
@@ -17,6 +17,7 @@ RULES = {
     "welch": Significance("welch", alpha=0.2, warmup=3, max_instances=7),
     "paired-t": Significance("paired-t", alpha=0.1, warmup=3, max_instances=6),
     "levene": Significance("levene", alpha=0.3, warmup=4, max_instances=6),
+    "top-two": TopTwo(budget=40, batch=2),
 }
 CANDIDATES = {f"c{i}": {"mean": 0.2 * (i % 4), "spread": 0.4 / (1 + i)} for i in range(6)}
 

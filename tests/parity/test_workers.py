@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 
 from robust_select.ledger import open_ledger
-from robust_select.select.rules import Exhaustive, Halving, Significance
+from robust_select.select.rules import Exhaustive, Halving, Significance, TopTwo
 from robust_select.study import Study
 from robust_select.study.study import step_record
 
 RULES = {
     "exhaustive": Exhaustive(n=5),
     "halving": Halving(warmup=4, final_instances=5),
+    "top-two": TopTwo(budget=60),
+    "top-two in batches": TopTwo(budget=60, batch=4),
     **{
         test: Significance(test, alpha=0.2, warmup=4, max_instances=8, patience=3)
         for test in ("welch", "ks", "mann-whitney", "paired-t", "wilcoxon", "bartlett", "levene", "fligner")

@@ -19,7 +19,6 @@ _NODES = special.ndtri(qmc.Sobol(2, scramble=False).random(_N_NODES) * (1 - 1 / 
 _PRIOR_PAIRS = 10.0  # so many pairs of replicates is the common correlation worth against a pair's own
 _PRIOR_REPLICATES = 4.0  # so many replicates is no correlation at all worth against the common one
 _LARGEST_CORRELATION = 0.95
-_LEAST_Z = 0.5
 
 
 @dataclass(frozen=True)
@@ -30,8 +29,6 @@ class Rivals:
         leader: its position.
         probabilities: (C,) that the candidate's criterion is below the leader's by more than the tolerance; 0 for the
             leader itself.
-        distances: (C,) by how much the candidate is estimated to be worse, tolerance added, in the units of the
-            losses (of their logarithm for a spread).
         correlations: (C,) between scores of the same replicate of the candidate and of the leader, shrunken.
         tolerance: in units of the losses.
         posterior: what all this rests on.
@@ -39,7 +36,6 @@ class Rivals:
 
     leader: int
     probabilities: Floats
-    distances: Floats
     correlations: Floats
     tolerance: float
     posterior: Posterior
@@ -51,10 +47,12 @@ class Rivals:
             return np.asarray(np.isfinite(values) & (values - values[self.leader] <= self.tolerance))
 
     def information(self, counts: Ints) -> Floats:
-        """Say by how much one more instance of each candidate would lower the sum of the probabilities.
+        """Say how much one more instance of each candidate would tell.
 
-        To first order, if the estimates stayed where they are: the leader's instances tell on all candidates,
-        those of another on itself. A candidate level with the leader counts as half a standard error apart.
+        The share by which it lowers the standard errors of the differences, weighted by the probabilities to beat the
+        leader: an instance of the leader lowers all of them, one of another candidate its own. The weight is the
+        probability itself and not what a smaller error would do to it: that would favour candidates that are almost
+        ruled out over those that may well be the best (docs/adr/0007-top-two.md).
 
         Args:
             counts: (C,) instances of each, those in training included.
@@ -69,13 +67,9 @@ class Rivals:
         own = self._variance(n + 1, leaders, grown + 1, float(grown[leader]))
         of_leader = self._variance(n, leaders + 1, grown, float(grown[leader]) + 1)
         with np.errstate(invalid="ignore", divide="ignore"):
-            z = np.maximum(np.abs(self.distances) / np.sqrt(now), _LEAST_Z)
-            weight = self.probabilities * np.minimum(z**2, found.freedoms)
-            gains = np.where(now > 0, weight * (1 - np.sqrt(own / now)), 0.0)
-            of_leader = np.where(now > 0, weight * (1 - np.sqrt(of_leader / now)), 0.0)
-        gains[leader] = 0.0
-        of_leader[leader] = 0.0
-        gains[leader] = of_leader.sum()
+            gains = np.where(now > 0, self.probabilities * (1 - np.sqrt(own / now)), 0.0)
+            of_leader = np.where(now > 0, self.probabilities * (1 - np.sqrt(of_leader / now)), 0.0)
+        gains[leader] = of_leader.sum()  # the leader itself is no rival: its own probability is 0
         return gains
 
     def _variance(self, n: Floats, leaders: float, grown: Floats | Ints, leaders_grown: float) -> Floats:
@@ -141,7 +135,7 @@ def _compare(found: Posterior, leader: int, tolerance: float) -> Rivals:
     scales = _scale_nodes(found.scales[:, None], found.freedoms[:, None], z[None, :])
     leaders_scales = _scale_nodes(found.scales[leader], found.freedoms[leader], leaders_z[None, :])
     if shape.location == 0:
-        probabilities, distances = _spread(found, leader, tolerance, rho, common, leaders_z)
+        probabilities = _spread(found, leader, tolerance, rho, common, leaders_z)
     else:
         shift = _mean_shift(found, leader, rho, common)
         difference = shift + found.offsets - found.offsets[leader] + tolerance
@@ -155,11 +149,10 @@ def _compare(found: Posterior, leader: int, tolerance: float) -> Rivals:
         with np.errstate(invalid="ignore", divide="ignore"):
             ratio = np.where(variance > 0, -apart / np.sqrt(variance), np.where(apart > 0, -np.inf, 0.0))
         probabilities = special.ndtr(ratio).mean(axis=1)
-        distances = found.values - found.values[leader] + tolerance
     hopeful = np.where(found.is_undecided, 0.5**n / len(n), 0.0)  # its median may be finite yet
     probabilities = np.where(np.isinf(found.values), hopeful, probabilities)
     probabilities[leader] = 0.0
-    return Rivals(leader, probabilities, np.where(np.isinf(found.values), np.inf, distances), rho, tolerance, found)
+    return Rivals(leader, probabilities, rho, tolerance, found)
 
 
 def _scale_nodes(scale: Floats | float, free: Floats | float, z: Floats) -> Floats:
@@ -169,9 +162,7 @@ def _scale_nodes(scale: Floats | float, free: Floats | float, z: Floats) -> Floa
     return np.asarray(scale / np.sqrt(chi))
 
 
-def _spread(
-    found: Posterior, leader: int, tolerance: float, rho: Floats, common: Ints, leaders_z: Floats
-) -> tuple[Floats, Floats]:
+def _spread(found: Posterior, leader: int, tolerance: float, rho: Floats, common: Ints, leaders_z: Floats) -> Floats:
     """Compare scales: the candidate's exactly, the leader's over the nodes."""
     shared = np.clip((common - 1) / np.maximum(found.freedoms, found.freedoms[leader]), 0, 1)
     sharpened = 1 / (1 - rho**2 * shared)
@@ -184,9 +175,7 @@ def _spread(
         chi = np.where(limit > 0, (found.scales[:, None] / limit) ** 2, np.inf)
         spread = 2 / (9 * free[:, None])
         z = (np.cbrt(chi) - (1 - spread)) / np.sqrt(spread)
-        probabilities = special.ndtr(-z).mean(axis=1)
-        distances = np.log((found.values + tolerance) / found.values[leader])
-    return np.nan_to_num(probabilities), np.nan_to_num(distances)
+        return np.asarray(np.nan_to_num(special.ndtr(-z).mean(axis=1)))
 
 
 def _mean_shift(found: Posterior, leader: int, rho: Floats, common: Ints) -> Floats:
