@@ -1,7 +1,6 @@
 """TopTwo at its defaults selects a candidate within the tolerance in at least 95 % of simulated studies."""
 
 import pytest
-
 from benchmarks.top_two_truth import DESIGNS, rate
 
 pytestmark = pytest.mark.truth

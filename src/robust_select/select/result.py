@@ -180,7 +180,12 @@ class Result:
                 **self._honest_columns(),
                 "discarded_at": pd.array(self.discarded_at, dtype="Int64"),
                 "caveats": [
-                    "; ".join([*_caveats(int(n), int(n_bad), name in are_left, len(are_left)), *self._flattery(name)])
+                    "; ".join(
+                        [
+                            *_caveats(int(n), int(n_bad), name in are_left, len(are_left)),
+                            *(self._flattery(name) if name in are_left else ()),
+                        ]
+                    )
                     for n, n_bad, name in zip(counts, unusable, self.table.candidates, strict=True)
                 ],
             }
@@ -202,7 +207,7 @@ class Result:
 
     def _flattery(self, name: str) -> tuple[str, ...]:
         """Say of a candidate left which numbers flatter it and which do not."""
-        if name not in self.remaining or self.table.n_candidates == 1:
+        if self.table.n_candidates == 1:
             return ()
         if name != self.selected:
             return ("left because of these scores, so they flatter it",)
