@@ -64,6 +64,8 @@ def read_result(ledger: Ledger, study: str | None = None) -> Reading:
     selection = _selection(record, ledger.url)
     known = {(position, replicate): outcome for position, replicate, outcome in ledger.outcomes(record)}
     _tell(selection, known)
+    if record.stop_reason and not selection.is_finished:  # by another version, whose rule decided otherwise
+        selection.stop(f"{record.stop_reason} (so the version that ran it; this one would have gone on)")
     add_known_fresh(selection, known)
     _tell(selection, known)
     params = tuple(candidate.params for candidate in record.candidates)

@@ -7,7 +7,7 @@ from robust_select.core.candidates import Candidate, grid
 from robust_select.core.errors import LedgerError
 from robust_select.core.instances import Outcome
 from robust_select.ledger import open_ledger
-from robust_select.select.rules import Exhaustive, Halving, Significance
+from robust_select.select.rules import Exhaustive, Halving, Significance, TopTwo
 from robust_select.study import Study
 from robust_select.study.reading import read_result
 
@@ -40,6 +40,7 @@ def read(path, study=None):
         (Halving(warmup=3, final_instances=4), "q3+iqr", "minimize"),
         (Significance("welch", alpha=0.2, max_instances=8), "mean", "maximize"),
         (Exhaustive(4), "std", "minimize"),
+        (TopTwo(budget=40, batch=2), "q3+iqr", "minimize"),
     ],
 )
 def test_what_is_read_is_what_the_study_came_to(path, rule, criterion, direction):
@@ -52,6 +53,18 @@ def test_what_is_read_is_what_the_study_came_to(path, rule, criterion, direction
     assert replace(found, table=result.table, history=result.history, steps=()) == replace(result, steps=())
     assert [step.kept for step in found.steps] == [step.kept for step in result.steps]
     assert found.stop_reason != "not finished"
+
+
+def test_a_study_that_another_version_finished_stays_finished(path):
+    settings = {**SETTINGS, "rule": {"name": "exhaustive", "n": 3}}
+    with open_ledger(path) as ledger:
+        record = ledger.create_study("old", settings, CANDIDATES)
+        ledger.record(record, [(position, 0, Outcome(1.0 + position)) for position in range(len(CANDIDATES))])
+        assert read_result(ledger).result.stop_reason == "not finished"
+        ledger.finish(record, "sure enough")
+        found = read_result(ledger).result
+    assert found.stop_reason == "sure enough (so the version that ran it; this one would have gone on)"
+    assert (found.selected, found.trainings) == ("plain", len(CANDIDATES))
 
 
 def test_the_base_model_and_where_it_came_from(path):
