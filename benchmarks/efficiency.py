@@ -70,8 +70,10 @@ def families(by_name: str, tolerance: float) -> dict[str, tuple[Rule, list[Rule]
     return found
 
 
-def measure(table_name: str, kind: str, by_name: str, n_studies: int, with_peers: bool) -> list[dict[str, Any]]:
-    """Run everything on one table and one criterion; one record a selector."""
+def measure(
+    table_name: str, kind: str, by_name: str, n_studies: int, with_peers: bool, only: str
+) -> list[dict[str, Any]]:
+    """Run everything (or one rule only) on one table and one criterion; one record a selector."""
     table = tables.load(table_name)
     drawn_from = population.fit(table, seed=0).take(tables.easy_and_hard(table, 0)[kind])
     by = criterion(by_name)
@@ -92,12 +94,14 @@ def measure(table_name: str, kind: str, by_name: str, n_studies: int, with_peers
     losses = drawn_from.draw_studies(n_studies, N_REPLICATES, seed=1)
     found = []
     for name, (default, settings) in families(by_name, tolerance).items():
+        if only and name != only:
+            continue
         started = time.perf_counter()
         points = list(
             rule_points([default, *(made for made in settings if made != default)], losses, by_name, is_right)
         )
         found.append({**about, "selector": name, **summary(points), "seconds": time.perf_counter() - started})
-    if with_peers and by_name == "mean":
+    if with_peers and by_name == "mean" and not only:
         found += [{**about, **record} for record in peer_records(losses, is_right)]
     return found
 
@@ -237,12 +241,13 @@ def main() -> None:
     parser.add_argument("--kinds", default="easy,hard", help="hard tables are run for the mean alone")
     parser.add_argument("--studies", type=int, default=100)
     parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--only", default="", help="run this rule anew and keep what is known of the others")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, default=FOLDER)
     given = parser.parse_args()
     names = given.tables.split(",") if given.tables else list(tables.names())
     jobs = [
-        (name, kind, by_name, given.studies, not given.no_peers and kind == "easy")
+        (name, kind, by_name, given.studies, not given.no_peers and kind == "easy", given.only)
         for by_name in given.criteria.split(",")
         for kind in given.kinds.split(",")
         if kind == "easy" or by_name == "mean"
@@ -251,7 +256,8 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     path = given.out / "efficiency.json"
     done: list[dict[str, Any]] = json.loads(path.read_text())["records"] if path.exists() else []
-    known = {(record["table"], record["kind"], record["criterion"]) for record in done}
+    done = [record for record in done if record["selector"] != given.only]
+    known = set() if given.only else {(record["table"], record["kind"], record["criterion"]) for record in done}
     jobs = [job for job in jobs if job[:3] not in known]
     one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     with ProcessPoolExecutor(max_workers=given.workers, env=one_thread) as executor:

@@ -19,6 +19,7 @@ _NODES = special.ndtri(qmc.Sobol(2, scramble=False).random(_N_NODES) * (1 - 1 / 
 _PRIOR_PAIRS = 10.0  # so many pairs of replicates is the common correlation worth against a pair's own
 _PRIOR_REPLICATES = 4.0  # so many replicates is no correlation at all worth against the common one
 _LARGEST_CORRELATION = 0.95
+_LEAST_SKEWNESS = -0.5
 
 
 @dataclass(frozen=True)
@@ -148,11 +149,30 @@ def _compare(found: Posterior, leader: int, tolerance: float) -> Rivals:
         apart = difference[:, None] + shape.k * (scales - leaders_scales)
         with np.errstate(invalid="ignore", divide="ignore"):
             ratio = np.where(variance > 0, -apart / np.sqrt(variance), np.where(apart > 0, -np.inf, 0.0))
-        probabilities = special.ndtr(ratio).mean(axis=1)
+        probabilities = np.minimum(special.ndtr(ratio).mean(axis=1), _by_signs(found, leader, tolerance))
     hopeful = np.where(found.is_undecided, 0.5**n / len(n), 0.0)  # its median may be finite yet
     probabilities = np.where(np.isinf(found.values), hopeful, probabilities)
     probabilities[leader] = 0.0
     return Rivals(leader, probabilities, rho, tolerance, found)
+
+
+def _by_signs(found: Posterior, leader: int, tolerance: float) -> Floats:
+    """Bound the probability by how many scores of a candidate are as good as it must be to beat the leader.
+
+    A wide candidate may have a mean far above the leader's and yet, for all that a normal posterior knows, be better.
+    But losses have their tail on the bad side: the criterion is not below the median, so that half the scores of a
+    candidate that beats the leader would lie below the leader's value. Where the pooled residuals lean to the other
+    side nothing is bounded, nor for ``min``.
+
+    Returns:
+        (C,) p-values of one-sided sign tests; 1 where they say nothing.
+    """
+    if found.shape.k < 0 or found.shape.skewness < _LEAST_SKEWNESS:
+        return np.ones(len(found.means))
+    known = np.arange(found.residuals.shape[1])[None, :] < found.counts[:, None]
+    scores = found.residuals + found.means[:, None]
+    n_good = (known & (scores <= found.values[leader] - tolerance)).sum(axis=1)
+    return np.asarray(special.bdtr(n_good, found.counts, 0.5))
 
 
 def _scale_nodes(scale: Floats | float, free: Floats | float, z: Floats) -> Floats:

@@ -27,6 +27,8 @@ def test_probabilities_are_those_of_drawn_posteriors(counts):
     means = found.means + scales / np.sqrt(found.counts) * rng.normal(size=scales.shape)
     drawn = np.mean(means < means[:, :1] - 0.1, axis=0)
     drawn[0] = 0
+    n_good = np.sum(losses <= found.values[0] - 0.1, axis=1)  # nan is not below
+    drawn = np.minimum(drawn, stats.binom.cdf(n_good, found.counts, 0.5))
     independent = np.abs(compared.correlations) < 0.2
     assert independent.sum() > 10
     assert compared.probabilities[independent] == pytest.approx(drawn[independent], abs=0.04)
@@ -61,6 +63,24 @@ def test_the_variance_of_a_difference_is_that_of_the_regression_estimate(n, lead
         difference = candidate.mean(axis=1) - estimate
     expected = mean_variance(np.array([scale]), leaders_scale, np.array([rho]), np.array([float(n)]), leaders)
     assert difference.var() == pytest.approx(expected[0], rel=0.05)
+
+
+def test_a_wide_candidate_all_of_whose_scores_are_worse_is_soon_ruled_out():
+    rng = np.random.default_rng(3)
+    losses = np.concatenate([rng.normal(1.0, 0.1, (6, 10)), 2.0 + rng.exponential(20.0, (2, 10))])
+    found = posterior(losses, criterion("mean"))
+    compared = rivals(found, int(np.argmin(found.values)))
+    assert (compared.probabilities[6:] <= 0.5**10).all()
+
+
+def test_where_the_tail_is_on_the_good_side_signs_bound_nothing():
+    rng = np.random.default_rng(4)
+    losses = np.concatenate([rng.normal(2.9, 0.1, (1, 6)), 6.0 - rng.exponential(3.0, (200, 6))])
+    found = posterior(losses, criterion("mean"))
+    compared = rivals(found, 0)
+    never_better = (losses > found.values[0]).all(axis=1)
+    assert found.shape.skewness < -0.5
+    assert compared.probabilities[never_better].max() > 0.5**6
 
 
 def test_pairing_is_found_where_it_is_and_sharpens():
