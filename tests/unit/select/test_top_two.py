@@ -70,6 +70,13 @@ def test_a_budget_is_kept_and_the_confidence_says_what_it_was_worth():
     assert len(found.remaining) > 1
 
 
+@pytest.mark.parametrize("budget", [20, 21, 25, 31, 32, 33])
+def test_a_budget_too_small_for_the_pilot_is_kept_too(budget):
+    found = replay(table_of(noisy(gap=0.05)), TopTwo(budget=budget), criterion("mean"))
+    assert found.trainings == budget
+    assert found.trainings <= TopTwo(budget=budget).trainings(20).most
+
+
 def test_ends_with_the_replicates():
     found = replay(table_of(noisy(4, 5, gap=0.0)), TopTwo(), criterion("mean"))
     assert found.stop_reason == "the replicates are used up"

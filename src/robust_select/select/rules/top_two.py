@@ -115,8 +115,9 @@ class TopTwo:
         order = evidence.criterion.order(evidence.losses)
         n_pilot = min(len(counts), max(_PILOT_LEAST, min(_PILOT_MOST, len(counts) // _PILOT_SHARE)))
         if evidence.n_steps == 0 and counts.max() < min(_PILOT_INSTANCES, n_most):
-            pilot = np.sort(order[:n_pilot])
-            return Decision(next_replicates(pilot, self.warmup, min(_PILOT_INSTANCES, n_most)))
+            pilot = next_replicates(np.sort(order[:n_pilot]), self.warmup, min(_PILOT_INSTANCES, n_most))
+            if self.budget is None or counts.sum() + len(pilot) <= self.budget:
+                return Decision(pilot)
         return self._allocate(evidence, counts, n_most)
 
     def _allocate(self, evidence: Evidence, counts: Ints, n_most: int) -> Decision:
