@@ -13,7 +13,7 @@ CORRELATIONS = (0.0, 0.3, 0.7)
 def test_the_selected_candidate_is_within_the_tolerance(by):
     """Over designs and correlations; a single cell of 40 studies may miss by three standard errors."""
     found = {
-        (design.name, correlation): rate(design, by, correlation, N_STUDIES, seed=11)[0]
+        (design.name, correlation): rate(design, by, correlation, N_STUDIES, seed=101)[0]
         for design in DESIGNS[by]
         if design.name in {"gaps and spreads", "spreads"}
         for correlation in CORRELATIONS
@@ -24,7 +24,7 @@ def test_the_selected_candidate_is_within_the_tolerance(by):
 
 def test_pairing_spares_trainings_and_does_no_harm_where_there_is_none():
     design = DESIGNS["mean"][0]
-    paired = rate(design, "mean", 0.7, 30, seed=12)
-    unpaired = rate(design, "mean", 0.0, 30, seed=12)
+    paired = rate(design, "mean", 0.7, 30, seed=102)
+    unpaired = rate(design, "mean", 0.0, 30, seed=102)
     assert paired[1] < 0.8 * unpaired[1]
     assert unpaired[0] >= 0.9
