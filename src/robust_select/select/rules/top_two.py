@@ -20,6 +20,7 @@ from robust_select.stats.rivals import Rivals, rivals
 _PILOT_INSTANCES = 3
 _PILOT_SHARE = 8
 _PILOT_LEAST, _PILOT_MOST = 6, 16
+_SPREAD_LEAST = 2  # where only the spread counts, one training says nothing of a candidate
 _LEADER_LEAST = 5  # nobody is selected with confidence on fewer, see _enough
 _TRAININGS_A_DECISION = 50  # a look for each 2 % more trainings: fewer looks, fewer false alarms, full workers
 _SCALE_PRICE = 0.5  # see _at_risk
@@ -47,7 +48,7 @@ class TopTwo:
 
     Args:
         confidence: wanted, that the selected candidate is within the tolerance of the best.
-        warmup: instances of everybody at the start.
+        warmup: instances of everybody at the start; at least 2 where the criterion is a spread.
         tolerance: differences of the criterion below it do not matter, in units of the score.
         max_instances: of one candidate.
         budget: of all trainings together; None for no other limit.
@@ -110,15 +111,22 @@ class TopTwo:
         n_most = self.max_instances if evidence.n_available is None else min(self.max_instances, evidence.n_available)
         counts = np.asarray(evidence.n_asked)
         everybody = np.arange(len(counts))
-        if counts.min() < self.warmup:
-            return Decision(next_replicates(everybody, int(counts.min()), self.warmup))
+        n_first = self._n_first(evidence.criterion, len(counts), n_most)
+        if counts.min() < n_first:
+            return Decision(next_replicates(everybody, int(counts.min()), n_first))
         order = evidence.criterion.order(evidence.losses)
         n_pilot = min(len(counts), max(_PILOT_LEAST, min(_PILOT_MOST, len(counts) // _PILOT_SHARE)))
         if evidence.n_steps == 0 and counts.max() < min(_PILOT_INSTANCES, n_most):
-            pilot = next_replicates(np.sort(order[:n_pilot]), self.warmup, min(_PILOT_INSTANCES, n_most))
+            pilot = next_replicates(np.sort(order[:n_pilot]), int(counts.min()), min(_PILOT_INSTANCES, n_most))
             if self.budget is None or counts.sum() + len(pilot) <= self.budget:
                 return Decision(pilot)
         return self._allocate(evidence, counts, n_most)
+
+    def _n_first(self, by: Criterion, n_candidates: int, n_most: int) -> int:
+        """Say how often everybody is trained first."""
+        n_first = min(max(self.warmup, _SPREAD_LEAST if by.kind == "spread" else 1), n_most)
+        is_affordable = self.budget is None or n_first * n_candidates <= self.budget
+        return n_first if is_affordable else self.warmup
 
     def _allocate(self, evidence: Evidence, counts: Ints, n_most: int) -> Decision:
         found = posterior(evidence.losses, evidence.criterion)
