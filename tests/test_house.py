@@ -47,6 +47,7 @@ PUBLIC_NAMES = {
     "Table",
     "TableError",
     "TopTwo",
+    "TorchTrainer",
     "TrainerError",
     "ExecutorBrokenError",
     "Uniform",

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from robust_select.stats.comparisons import comparison
     from robust_select.stats.criteria import criterion
     from robust_select.study import Study
+    from robust_select.train.nn import TorchTrainer
 
 __all__ = [
     "Candidate",
@@ -60,6 +61,7 @@ __all__ = [
     "Table",
     "TableError",
     "TopTwo",
+    "TorchTrainer",
     "TrainerError",
     "Uniform",
     "WorkerLostError",
@@ -88,6 +90,7 @@ _HOMES = {
     "stats.comparisons": "comparison",
     "stats.criteria": "criterion",
     "study": "Study",
+    "train.nn": "TorchTrainer",
 }
 """Where the public names live; the imports above say the same to type checkers."""
 

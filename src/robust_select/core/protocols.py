@@ -3,8 +3,9 @@
 Imported everywhere. Knows nothing but the records of this room.
 """
 
-from collections.abc import Mapping
-from typing import Any, Literal, Protocol, get_args
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol, Self, get_args, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,41 @@ class Trainer(Protocol):
 
     def __call__(self, params: Mapping[str, Any], instance: Instance, /) -> float | Outcome:
         """Train a candidate with these parameters from this instance's seeds."""
+        ...
+
+
+@runtime_checkable
+class StackTrainer(Trainer, Protocol):
+    """A trainer that can train several instances as one, faster than one after the other.
+
+    Crews give it instances of one stack key together, as many as the stack size at most.
+    """
+
+    def stack_key(self, params: Mapping[str, Any], /) -> str:
+        """Say which candidates can be trained together: those of the same key. Asked often, so cheap."""
+        ...
+
+    def stack_size(self, params: Mapping[str, Any], /) -> int:
+        """Say how many instances of this key are best trained together; asked once, where they will be trained."""
+        ...
+
+    def why_alone(self, params: Mapping[str, Any], /) -> str:
+        """Say in words why these instances can only be trained one by one; empty where they can be stacked."""
+        ...
+
+    def train_together(
+        self, params: Sequence[Mapping[str, Any]], instances: Sequence[Instance], /
+    ) -> Sequence[Outcome]:
+        """Train instances of one key; an outcome each, the same but for rounding as if it was trained alone."""
+        ...
+
+
+@runtime_checkable
+class SharesData(Protocol):
+    """A trainer whose data other processes of the machine can share, instead of being sent a copy each."""
+
+    def with_data_in(self, folder: Path, /) -> Self:
+        """Write the data to files of a folder, and give a trainer that maps them; pickled, it is small."""
         ...
 
 

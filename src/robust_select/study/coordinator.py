@@ -82,6 +82,8 @@ def coordinate(
                 if selection.is_finished:
                     return
                 continue
+            if not untold and not any(future.done() for future in in_flight):
+                crew.start()  # all that can be submitted is: stacks are as full as they get
             finished = _finished(in_flight, may_block=not untold)
             outcomes = [(in_flight[future], _outcome_of(future)) for future in finished]
             outcomes.sort(key=lambda item: (item[0][1], item[0][0]))

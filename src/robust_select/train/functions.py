@@ -1,19 +1,22 @@
-"""One training of one instance by a trainer that is a plain function.
+"""One training: of one instance by a trainer that is a plain function, or of several together by one that can.
 
 Called by the executors, in whatever process they run it. Knows nothing of where that is.
 """
 
 import copy
+import logging
 import math
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from numbers import Real
 from typing import Any
 
 from robust_select.core.instances import Instance, Outcome
-from robust_select.core.protocols import Trainer
+from robust_select.core.protocols import StackTrainer, Trainer
+
+_logger = logging.getLogger("robust_select")
 
 
 def train_instance(trainer: Trainer, params: Mapping[str, Any], instance: Instance) -> Outcome:
@@ -51,6 +54,49 @@ def train_instance(trainer: Trainer, params: Mapping[str, Any], instance: Instan
             seconds,
         )
     return Outcome(score, seconds=seconds)
+
+
+def train_stack(
+    trainer: Trainer, params: Sequence[Mapping[str, Any]], instances: Sequence[Instance]
+) -> list[Outcome]:
+    """Train several instances, together where the trainer can; an exception fails nobody but who is guilty of it.
+
+    Args:
+        trainer: asked for all together if it is a ``StackTrainer``; if that raises, one by one.
+        params: (K,) of the candidates; the trainer gets deep copies.
+        instances: (K,) which trainings.
+
+    Returns:
+        (K,) outcomes, timed: where the trainer does not say it, each took its share of the time.
+    """
+    if len(instances) > 1 and isinstance(trainer, StackTrainer):
+        started = time.perf_counter()
+        try:
+            outcomes = list(trainer.train_together([_copy(own) for own in params], instances))
+        except (Exception, SystemExit) as error:  # noqa: BLE001  whose fault it is shows when each is trained alone
+            _logger.info("%d instances together: %s; now one by one", len(instances), _text(error, str))
+            outcomes = []
+        share = (time.perf_counter() - started) / len(instances)
+        if len(outcomes) == len(instances) and all(isinstance(outcome, Outcome) for outcome in outcomes):
+            return [
+                outcome if math.isfinite(outcome.seconds) else replace(outcome, seconds=share) for outcome in outcomes
+            ]
+    return [train_instance(trainer, own, instance) for own, instance in zip(params, instances, strict=True)]
+
+
+def measure_stack(trainer: Trainer, params: Mapping[str, Any]) -> tuple[int, str]:
+    """Ask a trainer how many instances are best trained together.
+
+    Returns:
+        The number, and why it is 1 where they cannot be stacked. Where the trainer raises, they are trained one by
+        one, too: it will raise again, and then it is known whose fault it is.
+    """
+    if not isinstance(trainer, StackTrainer):
+        return 1, ""
+    try:
+        return int(trainer.stack_size(_copy(params))), str(trainer.why_alone(_copy(params)))
+    except (Exception, SystemExit):  # noqa: BLE001  the trainer is the user's: it may raise anything
+        return 1, ""
 
 
 def _copy(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,16 +15,23 @@ class Crew(Protocol):
 
     @property
     def n_in_flight(self) -> int:
-        """How many instances are best submitted at a time, so that nobody waits for work."""
+        """How many instances are best submitted at a time, so that nobody waits for work and stacks are full."""
         ...
 
     @property
     def n_workers(self) -> int:
-        """How many instances are trained at the same time."""
+        """How many trainings run at the same time."""
         ...
 
     def submit(self, params: Mapping[str, Any], instance: Instance) -> "Future[Outcome]":
-        """Have an instance trained; the future may raise ``WorkerLostError``."""
+        """Have an instance trained; the future may raise ``WorkerLostError``.
+
+        A crew that trains instances together may let it wait for others, until ``start``.
+        """
+        ...
+
+    def start(self) -> None:
+        """Hear that no more is submitted until something has finished: what waits is to be trained now."""
         ...
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Trains in processes of our own, each single-threaded; a process that dies costs one attempt of one instance.
+"""Trains in processes of our own, each single-threaded; a process that dies costs one attempt of what it trained.
 
 Called by studies with several workers. Knows nothing of what is trained.
 """
@@ -6,21 +6,24 @@ Called by studies with several workers. Knows nothing of what is trained.
 import contextlib
 import functools
 import os
+import shutil
 import signal
+import tempfile
 import threading
 import time
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import BrokenExecutor, Future
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import Any
 
 from loky import ProcessPoolExecutor
 
 from robust_select.core.errors import WorkerLostError
 from robust_select.core.instances import Instance, Outcome
-from robust_select.core.protocols import Trainer
-from robust_select.train.executors.borrowed import dumps_trainer, train_pickled
+from robust_select.core.protocols import SharesData, Trainer
+from robust_select.train.executors.borrowed import dumps_trainer, measure_pickled, train_stack_pickled
+from robust_select.train.executors.packing import MOST_WAITING, Measurement, Task, Waiting
 
 _ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"),
@@ -30,7 +33,7 @@ _ONE_THREAD = dict.fromkeys(
 _payload = b""
 
 
-def _start_worker(payload: bytes, coordinator: int) -> None:
+def _start_worker(payload: bytes, coordinator: int, folder: str | None) -> None:
     """Prepare a worker: keep the trainer, leave Ctrl-C to the coordinator, end when the coordinator is gone."""
     global _payload  # one trainer a process, set once before the first task
     _payload = payload
@@ -39,107 +42,164 @@ def _start_worker(payload: bytes, coordinator: int) -> None:
     def watch() -> None:
         while os.getppid() == coordinator:
             time.sleep(0.5)
+        if folder is not None:  # nobody else is left to do it
+            shutil.rmtree(folder, ignore_errors=True)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True, name="robust-select-orphan-watch").start()
 
 
-def _train(params: Mapping[str, Any], instance: Instance) -> Outcome:
-    return train_pickled(_payload, params, instance)
-
-
-class _Task:
-    def __init__(self, params: Mapping[str, Any], instance: Instance) -> None:
-        self.params = dict(params)
-        self.instance = instance
-        self.n_lost = 0
-        self.future: Future[Outcome] = Future()
+def _in_worker(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function with this worker's trainer."""
+    return function(_payload, *arguments)
 
 
 class Processes:
-    """One lane a worker: a pool of one process, so that a death tells which instance it took with it.
+    """One lane a worker: a pool of one process, so that a death tells which instances it took with it.
 
     A lost instance is tried again on a fresh process, ``retries`` times; then its future raises
-    ``WorkerLostError``. Processes are started by loky, so the trainer may be a lambda, or a function of a script
-    without ``if __name__ == "__main__"`` or of a notebook.
+    ``WorkerLostError``. Instances that were lost together are tried again one by one, so that the one that kills its
+    process fails alone. Processes are started by loky, so the trainer may be a lambda, or a function of a script
+    without ``if __name__ == "__main__"`` or of a notebook. A trainer that can share its data writes them to a
+    temporary folder, which all workers map into memory.
     """
 
     def __init__(self, trainer: Trainer, n_workers: int, retries: int = 2) -> None:
-        self._payload = dumps_trainer(trainer)
+        self._folder: str | None = None
         self._retries = retries
         self._lock = threading.RLock()
-        self._queue: deque[_Task] = deque()
+        self._waiting = Waiting(trainer)
         self._idle = list(range(n_workers))
-        self._is_closed = False
-        self._lanes = [self._open_lane() for _ in range(n_workers)]
+        self._is_dispatching = self._is_closed = False
         self.n_workers = n_workers
-        self.n_in_flight = 2 * n_workers
+        self.n_in_flight = MOST_WAITING if self._waiting.is_packing else 2 * n_workers
+        try:
+            if isinstance(trainer, SharesData):
+                self._folder = tempfile.mkdtemp(prefix="robust-select-")
+                trainer = trainer.with_data_in(Path(self._folder))
+            self._payload = dumps_trainer(trainer)
+            self._lanes = [self._open_lane() for _ in range(n_workers)]
+        except BaseException:
+            self._remove_folder()
+            raise
 
     def submit(self, params: Mapping[str, Any], instance: Instance) -> "Future[Outcome]":
-        """Queue the instance for the next idle worker."""
-        task = _Task(params, instance)
+        """Queue the instance for the next idle worker, or to wait for others."""
+        task = Task(dict(params), instance)
         with self._lock:
-            self._queue.append(task)
-            self._dispatch()
+            self._waiting.put(task)
+            if not self._waiting.is_packing:
+                self._dispatch(only_full=True)
         return task.future
+
+    def start(self) -> None:
+        """Give what waits for others to idle workers."""
+        with self._lock:
+            self._dispatch(only_full=False)
 
     def close(self) -> None:
         """Kill the workers; what they were training is given up."""
         with self._lock:
             self._is_closed = True
-            self._queue.clear()
+            self._waiting.clear()
         for lane in self._lanes:
             lane.shutdown(wait=True, kill_workers=True)
+        self._remove_folder()
+
+    def _remove_folder(self) -> None:
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _open_lane(self) -> Any:
         return ProcessPoolExecutor(
-            max_workers=1, initializer=_start_worker, initargs=(self._payload, os.getpid()), env=_ONE_THREAD
+            max_workers=1,
+            initializer=_start_worker,
+            initargs=(self._payload, os.getpid(), self._folder),
+            env=_ONE_THREAD,
         )
 
-    def _dispatch(self) -> None:
-        """Give waiting tasks to idle lanes; the lock is held."""
-        while self._idle and self._queue and not self._is_closed:
-            number, task = self._idle.pop(), self._queue.popleft()
-            inner = self._start(number, task)
-            inner.add_done_callback(functools.partial(self._finish, number, task))
+    def _dispatch(self, only_full: bool) -> None:
+        """Give waiting tasks to idle lanes; the lock is held. One loop serves tasks that end at once, too."""
+        if self._is_dispatching:
+            return
+        self._is_dispatching = True
+        try:
+            while self._idle and not self._is_closed:
+                work = self._waiting.take(len(self._idle), only_full)
+                if work is None:
+                    return
+                number = self._idle.pop()
+                if isinstance(work, Measurement):
+                    measured = self._start_on(number, measure_pickled, work.params)
+                    measured.add_done_callback(functools.partial(self._hear_size, number, work))
+                else:
+                    params, instances = [task.params for task in work], [task.instance for task in work]
+                    trained = self._start_on(number, train_stack_pickled, params, instances)
+                    trained.add_done_callback(functools.partial(self._hear_outcomes, number, work))
+        finally:
+            self._is_dispatching = False
 
-    def _start(self, number: int, task: _Task) -> "Future[Outcome]":
-        """Hand a task to a lane; where no process can be started, the future holds the error."""
+    def _start_on(self, number: int, function: Callable[..., Any], *arguments: Any) -> "Future[Any]":
+        """Hand something to a lane; where no process can be started, the future holds the error."""
         try:
             try:
-                return self._lanes[number].submit(_train, task.params, task.instance)  # type: ignore[no-any-return]
+                return self._lanes[number].submit(_in_worker, function, *arguments)  # type: ignore[no-any-return]
             except BrokenProcessPool:  # died while it was idle: nobody's fault
                 self._replace_lane(number)
-                return self._lanes[number].submit(_train, task.params, task.instance)  # type: ignore[no-any-return]
+                return self._lanes[number].submit(_in_worker, function, *arguments)  # type: ignore[no-any-return]
         except Exception as error:  # noqa: BLE001  raised in a lane's own thread it would be lost, and the task with it
-            failed: Future[Outcome] = Future()
+            failed: Future[Any] = Future()
             failed.set_exception(BrokenExecutor(f"no process can be started: {type(error).__name__}: {error}"))
             return failed
 
-    def _finish(self, number: int, task: _Task, done: "Future[Outcome]") -> None:
-        """Pass an outcome on, or try again; called from the lane's own thread."""
+    def _hear_size(self, number: int, measurement: Measurement, done: "Future[tuple[int, str]]") -> None:
+        """Note a stack size; where it could not be measured, the trainings will say why."""
         if done.cancelled():
             return
-        error = done.exception()
         with self._lock:
             if self._is_closed:
                 return
+            error = done.exception()
             if isinstance(error, BrokenProcessPool):
                 self._replace_lane(number)
-                task.n_lost += 1
+            self._waiting.measured(measurement, *(done.result() if error is None else (1, "")))
             self._idle.append(number)
-            is_retried = isinstance(error, BrokenProcessPool) and task.n_lost <= self._retries
-            if is_retried:
-                self._queue.appendleft(task)
-            self._dispatch()
-        if is_retried:
+            self._dispatch(only_full=False)
+
+    def _hear_outcomes(self, number: int, tasks: list[Task], done: "Future[list[Outcome]]") -> None:
+        """Pass outcomes on, or try again; called from the lane's own thread."""
+        if done.cancelled():
             return
-        if error is None:
-            task.future.set_result(done.result())
-        elif isinstance(error, BrokenProcessPool):
-            task.future.set_exception(WorkerLostError(task.n_lost, _first_line(error)))
-        else:  # the outcome could not be pickled, say
-            task.future.set_exception(error)
+        error = done.exception()
+        is_lost = isinstance(error, BrokenProcessPool)
+        with self._lock:
+            if self._is_closed:
+                return
+            if is_lost:
+                self._replace_lane(number)
+            ended = []
+            for task in reversed(tasks):
+                task.n_lost += is_lost
+                was_together = len(tasks) > 1 and error is not None
+                if was_together and not is_lost:
+                    is_retried = not isinstance(error, BrokenExecutor)  # where no process starts, none will
+                else:
+                    is_retried = is_lost and (was_together or task.n_lost <= self._retries)
+                if is_retried:
+                    task.is_alone = True
+                    self._waiting.put_first(task)
+                else:
+                    ended.append(task)
+            self._idle.append(number)
+            self._dispatch(only_full=True)
+        outcomes = dict(zip(tasks, done.result(), strict=True)) if error is None else {}
+        for task in reversed(ended):
+            if error is None:
+                task.future.set_result(outcomes[task])
+            elif is_lost:
+                task.future.set_exception(WorkerLostError(task.n_lost, _first_line(error)))
+            else:  # no process, or an outcome that could not be pickled, say
+                task.future.set_exception(error)
 
     def _replace_lane(self, number: int) -> None:
         with contextlib.suppress(RuntimeError):
