@@ -1,11 +1,9 @@
-"""The commands that train: ``run`` a study file, and the ``demo``.
+"""The command that trains: ``run`` a study file.
 
-Called by the program. Knows nothing of how a study goes about it.
+Called by the program, and by the other commands that train. Knows nothing of how a study goes about it.
 """
 
-import os
 import shlex
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -25,13 +23,11 @@ from robust_select.cli.options import (
     typed,
 )
 from robust_select.cli.show import say, show_result, shown_url
-from robust_select.core.errors import InputError
 
 if TYPE_CHECKING:
     from robust_select.select.result import Result
     from robust_select.study import Study
 
-DEMOS = ("digits",)
 _INTERRUPTED = 130
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study file.")]
@@ -60,31 +56,6 @@ def run(
     made.fresh = made.fresh if fresh is None else fresh
     n_workers = n_wanted or 1 if workers is None else workers
     carry_out(made, n_workers, on_existing, typed(context), html, json, quiet)
-
-
-def demo(
-    context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="[digits]", help="Which one.")] = "digits",
-    workers: Workers = None,
-    html: Annotated[Path, typer.Option("--html", metavar="PAGE", help="The page to look at.")] = Path(
-        "out/digits.html"
-    ),
-    ledger: LedgerOption = None,
-    json: Json = None,
-    quiet: Quiet = False,
-) -> None:
-    """Which of two dozen models of handwritten digits is the most robust? About a minute; run again, it is there."""
-    if name not in DEMOS:
-        raise InputError(f"expected a demo among {', '.join(DEMOS)}, came {name!r}")
-    from robust_select.problems.digits import load
-
-    html.parent.mkdir(parents=True, exist_ok=True)
-    check_targets(html, json)
-    load()  # says at once if scikit-learn is missing
-    with resources.as_file(resources.files("robust_select.problems.digits") / "study.toml") as path:
-        made, _ = prepare(path, Choice(), ledger or f"{name}.db", None)
-    n_workers = os.cpu_count() or 1 if workers is None else workers
-    carry_out(made, n_workers, "resume", typed(context), html, json, quiet)
 
 
 def prepare(path: Path, choice: Choice, ledger: str | None, name: str | None) -> "tuple[Study, int | None]":

@@ -1,15 +1,10 @@
-import json
 import shlex
 from unittest.mock import create_autospec
 
 import pytest
 
-import robust_select.problems.digits
-import robust_select.report.page
 from robust_select.cli.training import _without
-from robust_select.core.errors import MissingExtraError
 from robust_select.ledger import open_ledger
-from robust_select.report.page import write_page
 from robust_select.study import Study
 
 
@@ -136,39 +131,3 @@ def test_a_file_that_cannot_be_written_is_exit_code_1(invoke, study_file, tmp_pa
 
 def test_options_are_left_out_in_both_forms():
     assert _without(["a", "--x", "1", "b", "--x=2", "--xy", "c"], "--x") == ["a", "b", "--xy", "c"]
-
-
-def test_the_demo(invoke, tmp_path, monkeypatch):
-    def train(params, instance):
-        return {"svm": 0.1, "tree": 0.5}.get(params["family"], 0.3) + 0.001 * instance.rng("initial_weights").random()
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(robust_select.problems.digits, "train", train)
-    spy = create_autospec(robust_select.problems.digits.load)
-    monkeypatch.setattr(robust_select.problems.digits, "load", spy)
-    page = create_autospec(write_page, side_effect=write_page)
-    monkeypatch.setattr(robust_select.report.page, "write_page", page)
-    done = invoke("demo", "--workers", 1)
-    assert done.exit_code == 0, done.stderr
-    spy.assert_called_once_with()
-    assert "svm" in done.stdout.splitlines()[0]
-    assert done.stdout.endswith("Page: out/digits.html\n")
-    assert (tmp_path / "digits.db").is_file()
-    assert page.call_args.kwargs["base"] == "logistic C=1"
-    assert (tmp_path / "out" / "digits.html").is_file()
-    again = invoke("demo", "digits", "--workers", 1, "--html", tmp_path / "other.html", "--json", tmp_path / "d.json")
-    assert again.exit_code == 0
-    assert json.loads((tmp_path / "d.json").read_text())["study"] == "digits"
-    assert (tmp_path / "other.html").is_file()
-
-
-def test_the_demo_without_scikit_learn_says_what_to_install(invoke, tmp_path, monkeypatch):
-    def missing():
-        raise MissingExtraError("scikit-learn", "sklearn")
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(robust_select.problems.digits, "load", missing)
-    done = invoke("demo")
-    assert done.exit_code == 1
-    assert 'pip install "robust-select[sklearn]"' in done.stderr
-    assert not (tmp_path / "digits.db").exists()
