@@ -11,12 +11,16 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from robust_select.cli.demo import demo
 from robust_select.cli.efficiency import efficiency
-from robust_select.cli.ledgers import export, report, status
+from robust_select.cli.ledgers import export, status
 from robust_select.cli.options import TYPED
 from robust_select.cli.planning import plan
-from robust_select.cli.tables import measure, replay
-from robust_select.cli.training import demo, run
+from robust_select.cli.replaying import replay
+from robust_select.cli.reporting import report
+from robust_select.cli.stability import stability
+from robust_select.cli.tables import measure
+from robust_select.cli.training import run
 from robust_select.core.errors import InputError, RobustSelectError
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
@@ -68,7 +72,7 @@ def robust_select() -> None:
     """
 
 
-for command in (run, measure, plan, status, replay, efficiency, export, report, demo):
+for command in (run, measure, plan, status, replay, efficiency, stability, export, report, demo):
     app.command()(command)
 
 

@@ -18,6 +18,7 @@ from robust_select.core.instances import State
 from robust_select.core.protocols import Direction, Floats, losses_of
 
 _NOT_A_NUMBER = {"nan", "inf", "-inf", "+inf", "infinity", "-infinity", "+infinity"}
+_EPOCH = "epoch_"
 _LONG_COLUMNS = {"candidate", "replicate", "score", "seconds", "state", "message"}
 
 
@@ -30,6 +31,7 @@ class Table:
         scores: (C, R) nan where not trained, infinite where the training diverged or failed.
         seconds: (C, R) nan where not known; None if the table has none.
         params: (C,) parameters of each candidate.
+        curves: (C, R, E) score after each epoch, nan where there is none; None if the table has none.
 
     Raises:
         InputError: the shapes do not fit or a name comes twice.
@@ -48,6 +50,7 @@ class Table:
     scores: Floats
     seconds: Floats | None = None
     params: tuple[Mapping[str, Any], ...] = ()
+    curves: Floats | None = None
 
     def __post_init__(self) -> None:
         scores = np.array(self.scores, dtype=float)
@@ -65,6 +68,13 @@ class Table:
             raise InputError(
                 f"expected params for {len(self.candidates)} candidates, came params for {len(self.params)}"
             )
+        if self.curves is not None:
+            curves = np.array(self.curves, dtype=float)
+            if curves.ndim != 3 or curves.shape[:2] != scores.shape or curves.shape[2] == 0:
+                raise InputError(
+                    f"expected curves of shape {(*scores.shape, 'epochs')}, at least one epoch, came {curves.shape}"
+                )
+            object.__setattr__(self, "curves", curves)
         object.__setattr__(self, "scores", scores)
         if self.seconds is not None:
             object.__setattr__(self, "seconds", np.array(self.seconds, dtype=float))
@@ -101,6 +111,7 @@ class Table:
             self.scores[rows],
             None if self.seconds is None else self.seconds[rows],
             tuple(self.params[row] for row in rows),
+            None if self.curves is None else self.curves[rows],
         )
 
     def to_frame(self) -> pd.DataFrame:
@@ -116,6 +127,9 @@ class Table:
         }
         if self.seconds is not None:
             data["seconds"] = self.seconds[rows, columns]
+        if self.curves is not None:
+            curves = self.curves[rows, columns]
+            data |= {f"{_EPOCH}{epoch + 1}": curves[:, epoch] for epoch in range(curves.shape[1])}
         keys = list(dict.fromkeys(key for params in self.params for key in params if key not in data))
         for key in keys:
             values = np.empty(self.n_candidates, dtype=object)
@@ -133,11 +147,12 @@ class Table:
     ) -> "Table":
         """Read a table from pandas, long or wide.
 
-        Long: columns ``candidate, replicate, score``, optionally ``seconds`` and ``state``; every other column
-        is a parameter. A row without a usable score (empty, nan, infinite, or a state other than complete)
-        counts as a diverged training. Wide: one row a candidate (named by column ``candidate`` or ``model``,
-        else by row number), one column a replicate, named by the prefix and a number. An empty cell of a wide
-        table was not trained; ``nan`` or ``inf`` written out in a CSV file is a diverged training.
+        Long: columns ``candidate, replicate, score``, optionally ``seconds``, ``state`` and the score after each
+        epoch (``epoch_1``, ``epoch_2``, ...); every other column is a parameter. A row without a usable score
+        (empty, nan, infinite, or a state other than complete) counts as a diverged training. Wide: one row a
+        candidate (named by column ``candidate`` or ``model``, else by row number), one column a replicate, named by
+        the prefix and a number. An empty cell of a wide table was not trained; ``nan`` or ``inf`` written out in a
+        CSV file is a diverged training.
 
         Args:
             frame: the data.
@@ -270,8 +285,26 @@ def _from_long(frame: pd.DataFrame, source: str) -> Table:
         seconds = np.full(scores.shape, np.nan)
         seconds[codes, positions] = _finite_or_nan(_numbers(frame["seconds"], np.nan, source))
     _, rows = np.unique(codes, return_index=True)
-    others = [name for name in frame.columns if name not in _LONG_COLUMNS | {column}]
-    return Table(tuple(map(str, names)), scores, seconds, _params(frame.iloc[rows], others))
+    epochs = _epochs(frame, source)
+    curves = None
+    if epochs:
+        curves = np.full((*scores.shape, len(epochs)), np.nan)
+        curves[codes, positions] = np.column_stack([_numbers(frame[name], np.nan, source) for name in epochs])
+    others = [name for name in frame.columns if name not in _LONG_COLUMNS | {column, *epochs}]
+    return Table(tuple(map(str, names)), scores, seconds, _params(frame.iloc[rows], others), curves)
+
+
+def _epochs(frame: pd.DataFrame, source: str) -> list[str]:
+    """Find the columns of the curves, from the first epoch to the last."""
+    found = _numbered(frame, _EPOCH)
+    missing = set(range(1, len(found) + 1)) - set(found)
+    if missing:
+        raise TableError(
+            f"expected the columns of the curves, {_EPOCH}1 to {_EPOCH}{max(found)}, all there, came none named "
+            f"{_EPOCH}{min(missing)}",
+            source,
+        )
+    return list(found.values())
 
 
 def _from_wide(frame: pd.DataFrame, score_prefix: str | None, seconds_prefix: str | None, source: str) -> Table:

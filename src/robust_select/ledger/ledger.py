@@ -23,6 +23,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModu
 from robust_select.core.candidates import Candidate, params_json
 from robust_select.core.errors import LedgerError
 from robust_select.core.instances import Outcome, State
+from robust_select.core.protocols import Floats
 from robust_select.core.tables import Table
 from robust_select.ledger import schema
 
@@ -408,6 +409,26 @@ class Ledger:
             seconds,
             tuple(candidate.params for candidate in study.candidates),
         )
+
+    def curves(self, study: StudyRecord) -> Floats | None:
+        """Read the curves of a study.
+
+        Returns:
+            (C, R, E) score after each epoch, for the replicates of ``table``; nan where there is none. None where no
+            outcome has a curve.
+        """
+        table = schema.outcomes
+        query = sa.select(table.c.position, table.c.replicate, table.c.curve).where(table.c.study_id == study.id)
+        with self._transaction() as connection:
+            rows = connection.execute(query).all()
+        read = [(*place, np.frombuffer(curve, dtype="<f8")) for *place, curve in rows if curve is not None]
+        if not read:
+            return None
+        n_replicates = max(row.replicate for row in rows) + 1
+        found = np.full((len(study.candidates), n_replicates, max(len(curve) for *_, curve in read)), np.nan)
+        for position, replicate, curve in read:
+            found[position, replicate, : len(curve)] = curve
+        return found
 
     def frame(self, study: StudyRecord) -> pd.DataFrame:
         """Read a study as a long table, one row an instance, with states, messages and parameters."""
