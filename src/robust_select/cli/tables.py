@@ -1,4 +1,4 @@
-"""The commands that work on tables of scores: ``replay`` a rule, ``measure`` candidates.
+"""The command that measures candidates, from a table of scores or by training them: ``measure``.
 
 Called by the program. Knows nothing of statistics.
 """
@@ -8,13 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from robust_select.cli.answers import check_targets, records, selection_answer, write_json
+from robust_select.cli.answers import check_targets, records, write_json
 from robust_select.cli.options import (
-    Choice,
-    Figures,
-    Format,
-    Fresh,
-    Html,
     Json,
     LedgerOption,
     Maximize,
@@ -22,117 +17,25 @@ from robust_select.cli.options import (
     ScorePrefix,
     SecondsPrefix,
     Workers,
-    make_rule,
-    takes_rule,
     typed,
 )
-from robust_select.cli.show import say, show_measurement, show_result
+from robust_select.cli.show import show_measurement
+from robust_select.cli.sources import (
+    alone_designs,
+    answer_alone,
+    answer_crossed,
+    check_options,
+    crossed_design,
+    refuse_with_sources,
+)
 from robust_select.core.errors import InputError
 
 if TYPE_CHECKING:
+    from robust_select.core.designs import Alone, Crossed
+    from robust_select.core.tables import Table
     from robust_select.study import Study
 
-TableArgument = Annotated[Path, typer.Argument(metavar="TABLE", help="CSV or Parquet, long or wide.")]
-
-_REPLAYED = "halving"  # where no rule is named: with it every table of two replicates gives an answer
-_WARMUP = 2  # of halving on a table: many hold five replicates only, as many as its own default would use up
-_MANY = 1000
 _N_MEASURED = 50  # instances of each candidate in the paper's study of distributions
-
-
-@takes_rule
-def replay(
-    context: typer.Context,
-    table: TableArgument,
-    choice: Choice,
-    criterion: Annotated[str, typer.Option("--criterion", help="By which candidates are ranked.")] = "mean",
-    maximize: Maximize = False,
-    order: Annotated[
-        str | None,
-        typer.Option("--order", metavar="0,17,15", help="In which replicates, counted from 0, are revealed."),
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option("--seed", help="Shuffle the replicates, where no --order is given.")
-    ] = None,
-    replicates: Annotated[
-        int | None, typer.Option("--replicates", metavar="N", help="Reveal only the first N of them.")
-    ] = None,
-    fresh: Fresh = None,
-    score_prefix: ScorePrefix = None,
-    seconds_prefix: SecondsPrefix = None,
-    json: Json = None,
-    html: Html = None,
-    figures: Figures = None,
-    format: Format = "pdf",
-    quiet: Quiet = False,
-) -> None:
-    """Run a rule on scores that exist already, as if they came one by one.
-
-    By default halving; it warms up with 2. Exhaustive uses every replicate unless --instances says how many.
-    """
-    from robust_select.core.tables import read_table
-    from robust_select.select.replay import replay as replay_table
-    from robust_select.stats import criteria
-
-    check_targets(json, html)
-    by = criteria.criterion(criterion, _tolerance(choice, criterion))
-    name = choice.rule or _REPLAYED
-    make_rule(choice, {"name": name}, by.tolerance is not None)  # refuses bad options before a long table is read
-    read = read_table(table, score_prefix, seconds_prefix)
-    revealed = _order(order, seed, replicates, read.n_replicates)
-    every = {"max_instances": max(len(revealed), _MANY)}  # a table's replicates are there: all of them may be used
-    starts = {
-        "exhaustive": {"n": len(revealed)},
-        "halving": {"warmup": _WARMUP},
-        "significance": every,
-        "top-two": every,
-    }
-    rule = make_rule(choice, {"name": name, **starts.get(name, {})}, by.tolerance is not None)
-    result = replay_table(read, rule, by, "maximize" if maximize else "minimize", revealed, fresh or 0)
-    if json is not None:
-        write_json(selection_answer(result, rule, revealed), json)
-    if html is not None:
-        from robust_select.report.page import write_page
-
-        provenance = {"Table": str(table), "Command": typed(context), "Rule": str(rule)}
-        write_page(result, html, title=table.name, provenance=provenance)
-    written = []
-    if figures is not None:
-        from robust_select.report.figures import save_figures
-
-        written = list(save_figures(result, figures, format))  # type: ignore[arg-type]
-    if not quiet and json != "-":
-        show_result(result)
-        for path in [*([] if html is None else [html]), *written]:
-            say(f"Written: {path}")
-
-
-def _tolerance(choice: Choice, criterion: str) -> float:
-    """The criterion's tolerance: the option, where the criterion takes one."""
-    return float(choice.options.get("tolerance", 0.0)) if criterion == "std-within-tolerance" else 0.0
-
-
-def _order(text: str | None, seed: int | None, n_revealed: int | None, n_replicates: int) -> list[int]:
-    """Read in which order replicates are revealed."""
-    import numpy as np
-
-    from robust_select.select.replay import check_order
-
-    if text is not None:
-        try:
-            wanted: list[int] | None = [int(part) for part in text.split(",")]
-        except ValueError as error:
-            raise InputError(f"expected whole numbers with commas between them, came --order {text!r}") from error
-    elif seed is not None:
-        if seed < 0:
-            raise InputError(f"expected a seed from 0, came --seed {seed}")
-        wanted = np.random.default_rng(seed).permutation(n_replicates).tolist()
-    else:
-        wanted = None
-    found = check_order(wanted, n_replicates)
-    if n_revealed is not None and not 1 <= n_revealed <= len(found):
-        raise InputError(f"expected 1 to {len(found)} replicates to reveal, came --replicates {n_revealed}")
-    return found[:n_revealed]
 
 
 def measure(
@@ -151,6 +54,17 @@ def measure(
     confidence: Annotated[float, typer.Option("--confidence", help="Of the intervals.")] = 0.95,
     resamples: Annotated[int, typer.Option("--resamples", metavar="N", help="Of each bootstrap.")] = 2000,
     seed: Annotated[int, typer.Option("--seed", help="Of the bootstrap.")] = 0,
+    sources: Annotated[
+        bool, typer.Option("--sources", help="How much each random stream contributes to the variance.")
+    ] = False,
+    design: Annotated[
+        str | None,
+        typer.Option("--design", metavar="8x8", help="--sources: initial weights x training samples [x repeats]."),
+    ] = None,
+    alone: Annotated[
+        bool,
+        typer.Option("--alone", help="--sources: vary one stream at a time, then all, instead of crossing them."),
+    ] = False,
     score_prefix: ScorePrefix = None,
     seconds_prefix: SecondsPrefix = None,
     workers: Workers = None,
@@ -158,20 +72,41 @@ def measure(
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """Say how robust candidates are, every criterion with its interval, and which of them is the most robust."""
+    """Say how robust candidates are, every criterion with its interval, and which of them is the most robust.
+
+    With --sources instead: how much initial weights, training sample and the rest contribute to the variance.
+    """
     from robust_select.analysis import measure as measuring
     from robust_select.stats.criteria import criterion as look_up
 
     check_targets(json)
+    check_options(source, sources, {"--design": design, "--alone": alone})
+    if sources:
+        refuse_with_sources({"--criterion": criterion, "--design": design if alone else None})
     if criterion is not None:
         look_up(criterion)
+    is_shown = not quiet and json != "-"
     if source.suffix.lower() == ".toml":
         _refuse(source, {"--score-prefix": score_prefix, "--seconds-prefix": seconds_prefix, "--maximize": maximize})
-        study, n_wanted = _measuring_study(source, instances, candidate, ledger)
-        from robust_select.cli.training import train
 
-        n_workers = n_wanted or 1 if workers is None else workers
-        table = train(study, n_workers, "resume", typed(context), quiet).table
+        def trained(wanted: "Crossed | Alone | None" = None) -> "tuple[Table, Study]":
+            from robust_select.cli.training import train
+
+            study, n_wanted = _measuring_study(source, instances, candidate, ledger, wanted)
+            n_workers = n_wanted or 1 if workers is None else workers
+            return train(study, n_workers, "resume", typed(context), quiet).table, study
+
+        if sources and alone:
+            each = {str(wanted): trained(wanted) for wanted in alone_designs(instances)}
+            direction = next(iter(each.values()))[1].direction
+            tables = {varying: made for varying, (made, _) in each.items()}
+            answer_alone(tables, direction, confidence, resamples, seed, json, is_shown)
+            return
+        if sources:
+            crossed = crossed_design(design, instances, is_table=False)
+            answer_crossed(trained(crossed)[0], crossed, confidence, seed, json, is_shown)
+            return
+        table, study = trained()
         direction = study.direction
         by = criterion or ("std" if study.criterion.tolerance is not None else study.criterion.name)
     else:
@@ -180,6 +115,11 @@ def measure(
         _refuse(source, {"--instances": instances, "--workers": workers, "--ledger": ledger})
         table = read_table(source, score_prefix, seconds_prefix)
         table = table.subset(candidate) if candidate else table
+        if sources:
+            _refuse(source, {"--alone": alone})
+            crossed = crossed_design(design, None, is_table=True)
+            answer_crossed(table, crossed, confidence, seed, json, is_shown)
+            return
         direction = "maximize" if maximize else "minimize"
         by = criterion or "q3+iqr"
     found = measuring.measure(table, by, direction, confidence, resamples, seed)
@@ -197,7 +137,7 @@ def measure(
             },
             json,
         )
-    if not quiet and json != "-":
+    if is_shown:
         show_measurement(found)
 
 
@@ -210,26 +150,36 @@ def _refuse(source: Path, options: dict[str, Any]) -> None:
 
 
 def _measuring_study(
-    path: Path, n_instances: int | None, names: list[str] | None, ledger: str | None
+    path: Path,
+    n_instances: int | None,
+    names: list[str] | None,
+    ledger: str | None,
+    design: "Crossed | Alone | None" = None,
 ) -> "tuple[Study, int | None]":
     """Make the study that trains the chosen candidates of a study file equally often, beside its own."""
     from robust_select.select.rules import Exhaustive
     from robust_select.study import Study
+    from robust_select.study.designed import designed
     from robust_select.study.file import read_study
 
-    rule = Exhaustive(_N_MEASURED if n_instances is None else n_instances)
+    n_each = _N_MEASURED if n_instances is None else n_instances
+    rule = Exhaustive(n_each if design is None else design.n_instances)
     read, workers = read_study(path, rule)
     known = {item.name: item for item in read.candidates}
     for name in names or []:
         if name not in known:
             raise InputError(f"expected candidates of {path} ({', '.join(known)}), came --candidate {name!r}")
     chosen = [known[name] for name in dict.fromkeys(names or known)]
-    about = f"measure {read.name}, {rule.n} times"
+    about = f"measure {read.name}, {rule.n} times" if design is None else f"sources of {read.name}, {design}"
+    from robust_select.core.designs import Alone
+
+    if isinstance(design, Alone):
+        about += f", {rule.n} times"
     if len(chosen) < len(known):
         about += f", {len(chosen)} candidates {_fingerprint([item.name for item in chosen])}"
     study = Study(
         chosen,
-        read.trainer,
+        read.trainer if design is None else designed(read.trainer, design, read.seed),
         criterion=read.criterion,
         direction=read.direction,
         rule=rule,

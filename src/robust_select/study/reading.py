@@ -8,9 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from robust_select.core.candidates import Candidate
 from robust_select.core.errors import InputError, LedgerError
 from robust_select.core.instances import Outcome
+from robust_select.core.protocols import Floats
 from robust_select.core.tables import Table
 from robust_select.ledger import Ledger, StudyRecord
 from robust_select.select.result import Result, result_of
@@ -69,7 +72,8 @@ def read_result(ledger: Ledger, study: str | None = None) -> Reading:
     add_known_fresh(selection, known)
     _tell(selection, known)
     params = tuple(candidate.params for candidate in record.candidates)
-    table = Table(selection.candidates, selection.scores, selection.seconds, params)
+    scores = selection.scores
+    table = Table(selection.candidates, scores, selection.seconds, params, curves_of(known, scores))
     return Reading(
         study=record,
         result=result_of(selection, table),
@@ -86,6 +90,26 @@ def _tell(selection: Selection, known: Mapping[Asked, Outcome]) -> None:
             outcome = known.get((position, replicate))
             if outcome is not None:
                 selection.tell(position, replicate, outcome.score, outcome.seconds)
+
+
+def curves_of(known: Mapping[Asked, Outcome], scores: Floats) -> Floats | None:
+    """Gather the curves of the instances that have a score.
+
+    Args:
+        known: outcomes by position of the candidate and replicate.
+        scores: (C, R) nan where not trained.
+
+    Returns:
+        (C, R, E), nan where there is none; None where no outcome has a curve.
+    """
+    n_epochs = max((len(outcome.curve) for outcome in known.values()), default=0)
+    if not n_epochs:
+        return None
+    found = np.full((*scores.shape, n_epochs), np.nan)
+    for (position, replicate), outcome in known.items():
+        if replicate < scores.shape[1] and not np.isnan(scores[position, replicate]):
+            found[position, replicate, : len(outcome.curve)] = outcome.curve
+    return found
 
 
 def base_of(candidates: tuple[Candidate, ...]) -> str | None:

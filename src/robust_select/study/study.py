@@ -9,7 +9,7 @@ import json
 import math
 import os
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -18,6 +18,7 @@ import numpy as np
 
 from robust_select.core.candidates import Candidate, CandidatesLike, as_candidates, params_json
 from robust_select.core.errors import InputError, LedgerError, SettingsDifferError
+from robust_select.core.instances import Outcome
 from robust_select.core.protocols import Direction, Trainer, check_direction
 from robust_select.core.tables import Table
 from robust_select.core.version import __version__
@@ -25,10 +26,11 @@ from robust_select.ledger import Ledger, StudyRecord, open_ledger
 from robust_select.select.result import Result, result_of
 from robust_select.select.rules import DEFAULT_RULE, Rule
 from robust_select.select.rules import rule as make_rule
-from robust_select.select.selection import Selection, Step
+from robust_select.select.selection import Asked, Selection, Step
 from robust_select.stats.criteria import Criterion, criterion
 from robust_select.study.coordinator import add_known_fresh, coordinate
 from robust_select.study.progress import ProgressBar
+from robust_select.study.reading import curves_of
 from robust_select.train.executors import open_crew
 
 OnExisting = Literal["resume", "new", "error"]
@@ -94,6 +96,7 @@ class Study:
         self.ledger = "sqlite://" if ledger is None else ledger
         self.fresh = fresh
         self.origin: dict[str, Any] = {}
+        self._with_curves: dict[Asked, Outcome] = {}
         self._selection = self._new_selection()
 
     def settings(self) -> dict[str, Any]:
@@ -118,6 +121,7 @@ class Study:
             selection.scores,
             selection.seconds,
             tuple(candidate.params for candidate in self.candidates),
+            curves_of(self._with_curves, selection.scores),
         )
         return result_of(selection, table)
 
@@ -166,7 +170,12 @@ class Study:
             record = self._open(ledger, on_existing)
             known = {(position, replicate): outcome for position, replicate, outcome in ledger.outcomes(record)}
             n_known_steps = len(ledger.steps(record))
-            write = functools.partial(ledger.record, record)
+            self._with_curves = {asked: outcome for asked, outcome in known.items() if outcome.curve}
+
+            def write(outcomes: Sequence[tuple[int, int, Outcome]]) -> None:
+                ledger.record(record, outcomes)
+                self._with_curves.update({(row, at): outcome for row, at, outcome in outcomes if outcome.curve})
+
             rounds = coordinate(selection, self.candidates, self.seed, known, crew, write, ledger.flush)
             with ProgressBar(selection, len(known), is_shown=progress) as bar, contextlib.closing(rounds):
                 n_yielded = 0

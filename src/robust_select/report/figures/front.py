@@ -15,6 +15,7 @@ from robust_select.report.figures.style import (
     LEFT,
     SELECTED,
     Axes,
+    MaxNLocator,
     axes_or_new,
     better,
     house_style,
@@ -79,6 +80,7 @@ def draw_mean_spread(
         ax.set_xlabel(f"mean score{shown_unit} ({better(is_lower_better)})")
         ax.set_ylabel(f"standard deviation{shown_unit}")
         ax.set_ylim(bottom=0)
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=5))
         n_missing = len(names) - int(is_drawn.sum())
         if n_missing:
             ax.set_title(f"{n_missing} of {len(names)} candidates have no finite spread", loc="left", fontsize=7)

@@ -17,6 +17,7 @@ try:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 except ImportError as error:
     raise MissingExtraError("matplotlib", "figures") from error
@@ -28,9 +29,12 @@ __all__ = [
     "FRONT",
     "LEFT",
     "SELECTED",
+    "SERIES",
     "STYLE",
     "Axes",
+    "Figure",
     "MaxNLocator",
+    "Patch",
     "axes_or_new",
     "better",
     "figure_of",
@@ -49,6 +53,17 @@ FRONT = "#009E73"
 BASE = "#000000"
 DISCARDED = "#7F7F7F"
 """After Okabe and Ito; discarded candidates are grey."""
+
+SERIES = (
+    ("#0072B2", "-", "o"),
+    ("#D55E00", "--", "s"),
+    ("#009E73", "-.", "^"),
+    ("#CC79A7", ":", "D"),
+    ("#E69F00", (0, (5, 1)), "v"),
+    ("#56B4E9", (0, (3, 1, 1, 1)), "P"),
+    ("#000000", (0, (1, 1)), "X"),
+)
+"""Colour, line and marker of several things drawn together, so that they differ without colour, too."""
 
 STYLE: Any = {
     "figure.figsize": (COLUMN_INCHES, 2.5),
@@ -84,11 +99,11 @@ def house_style() -> Iterator[None]:
         yield
 
 
-def axes_or_new(ax: Axes | None, height_inches: float = 2.5) -> Axes:
-    """Give the axes to draw on: those of the caller, or those of a new figure, one column wide."""
+def axes_or_new(ax: Axes | None, height_inches: float = 2.5, width_inches: float = COLUMN_INCHES) -> Axes:
+    """Give the axes to draw on: those of the caller, or those of a new figure, by default one column wide."""
     if ax is not None:
         return ax
-    return Figure(figsize=(COLUMN_INCHES, height_inches)).add_subplot()
+    return Figure(figsize=(width_inches, height_inches)).add_subplot()
 
 
 def figure_of(ax: Axes) -> Figure:
@@ -126,11 +141,17 @@ def spans_decades(values: Floats) -> bool:
     return bool(known.size and known.min() > 0 and known.max() > 8 * known.min())
 
 
-def make_logarithmic(axis: Axis) -> None:
-    """Make an axis logarithmic, with plain numbers at round multiples of the powers of ten."""
+def make_logarithmic(axis: Axis, is_small: bool = False) -> None:
+    """Make an axis logarithmic, with plain numbers at round multiples of the powers of ten.
+
+    Args:
+        axis: of axes whose data are drawn already.
+        is_small: whether there is room for a few numbers only.
+    """
     low, high = axis.get_data_interval()
     is_short = low > 0 and high < 12 * low
     axis.axes.set(**{"xscale" if axis is axis.axes.xaxis else "yscale": "log"})
-    axis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0) if is_short else (1.0, 2.0, 5.0)))
+    fine, coarse = ((1.0, 2.0, 5.0), (1.0,)) if is_small else ((1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0), (1.0, 2.0, 5.0))
+    axis.set_major_locator(LogLocator(subs=fine if is_short else coarse))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())

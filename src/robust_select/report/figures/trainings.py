@@ -96,4 +96,4 @@ def _draw_stairs(ax: Axes, found: TrainingCounts, groups: Groups, base: str | No
     else:
         ax.set_ylim(bottom=0)
         ax.yaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.legend(loc="best")
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, columnspacing=1.2)
