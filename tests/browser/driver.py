@@ -38,6 +38,10 @@ _KEYS = {
     "Enter": {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r"},
     "Space": {"key": " ", "code": "Space", "windowsVirtualKeyCode": 32, "text": " "},
     "ArrowDown": {"key": "ArrowDown", "code": "ArrowDown", "windowsVirtualKeyCode": 40},
+    "ArrowLeft": {"key": "ArrowLeft", "code": "ArrowLeft", "windowsVirtualKeyCode": 37},
+    "ArrowRight": {"key": "ArrowRight", "code": "ArrowRight", "windowsVirtualKeyCode": 39},
+    "Home": {"key": "Home", "code": "Home", "windowsVirtualKeyCode": 36},
+    "End": {"key": "End", "code": "End", "windowsVirtualKeyCode": 35},
     "Tab": {"key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9},
 }
 
@@ -90,8 +94,8 @@ class Browser:
         line, self._buffer = self._buffer.split(b"\0", 1)
         return json.loads(line)
 
-    def open(self, path: Path, width: int = 1400, height: int = 1000, is_dark: bool = False) -> float:
-        """Open a file in a window of this size; gives the seconds until the page said that it is ready."""
+    def open(self, path: Path | str, width: int = 1400, height: int = 1000, is_dark: bool = False) -> float:
+        """Open a file or an address in a window of this size; gives the seconds until the page said it is ready."""
         self.send(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 640
         )
@@ -99,7 +103,7 @@ class Browser:
         self.send("Emulation.setEmulatedMedia", features=[scheme])
         self.events.clear()
         started = time.monotonic()
-        self.send("Page.navigate", url=path.resolve().as_uri())
+        self.send("Page.navigate", url=path if isinstance(path, str) else path.resolve().as_uri())
         while time.monotonic() - started < _PATIENCE_SECONDS:
             # a page of which a script fails never gets ready; its errors say why
             if self.evaluate("document.documentElement?.dataset.state === 'ready'"):

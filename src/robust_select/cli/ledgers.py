@@ -1,4 +1,4 @@
-"""The commands that look into a ledger: ``status``, ``export``, ``report``.
+"""The commands that look into a ledger: ``status``, ``export``.
 
 Called by the program. Knows nothing of trainers; none of them writes into a ledger.
 """
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from robust_select.cli.answers import check_targets, plain, study_answer, write_json
-from robust_select.cli.options import Figures, Format, Html, Json, LedgerArgument, StudyName
-from robust_select.cli.show import say, show_table, shown_url
-from robust_select.core.errors import InputError, LedgerError
+from robust_select.cli.answers import check_targets, plain, write_json
+from robust_select.cli.options import Json, LedgerArgument, StudyName
+from robust_select.cli.show import say, show_table
+from robust_select.core.errors import LedgerError
 
 if TYPE_CHECKING:
     from robust_select.ledger import Ledger
@@ -125,37 +125,3 @@ def export(
         frame = opened.frame(opened.study(study))
     write_frame(frame, out)
     say(f"{len(frame):,} instances written to {out}. Replay them: robust-select replay {shlex.quote(str(out))}")
-
-
-def report(
-    ledger: LedgerArgument,
-    study: StudyName = None,
-    html: Html = None,
-    figures: Figures = None,
-    format: Format = "pdf",
-    json: Json = None,
-) -> None:
-    """Show a study: a page, figures, or the answer as JSON; a study that is not finished, too."""
-    from robust_select.ledger import open_ledger
-    from robust_select.study.reading import read_result
-
-    if html is None and figures is None and json is None:
-        raise InputError("expected what to write, came nothing: add --html PAGE, --figures DIR or --json FILE")
-    check_targets(html, json)
-    with open_ledger(ledger, must_exist=True) as opened:
-        found = read_result(opened, study)
-    written: list[Path] = []
-    if html is not None:
-        from robust_select.report.page import write_page
-
-        write_page(found.result, html, title=found.study.name, provenance=found.provenance, base=found.base)
-        written.append(html)
-    if figures is not None:
-        from robust_select.report.figures import save_figures
-
-        written.extend(save_figures(found.result, figures, format, found.base))  # type: ignore[arg-type]
-    if json is not None:
-        write_json(study_answer(found.result, found.rule, found.study.name, shown_url(ledger)), json)
-    if json != "-":
-        for path in written:
-            say(f"Written: {path}")

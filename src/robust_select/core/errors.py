@@ -4,6 +4,8 @@ Raised everywhere, caught by the command line (``InputError`` is exit code 2, th
 Knows nothing of the rest of the library.
 """
 
+import re
+
 
 class RobustSelectError(Exception):
     """Base of every error that robust-select raises on purpose."""
@@ -48,7 +50,8 @@ class LedgerError(InputError):
     """
 
     def __init__(self, message: str, url: str) -> None:
-        super().__init__(f"ledger {url}: {message}")
+        shown = re.sub(r"^([^:/]+://[^:/@]*):.*@", r"\1:***@", url)  # messages end in logs, and on the live page
+        super().__init__(f"ledger {shown}: {message}")
         self.url = url
 
 

@@ -12,14 +12,17 @@ import numpy as np
 
 from robust_select.analysis.distributions import boxes
 from robust_select.analysis.front import spread_front
-from robust_select.analysis.path import selection_path
+from robust_select.analysis.path import SelectionPath, selection_path
+from robust_select.analysis.stability import stability
 from robust_select.core.candidates import name_of
 from robust_select.core.errors import InputError
-from robust_select.core.protocols import Floats
+from robust_select.core.protocols import Direction, Floats, Ints
+from robust_select.core.tables import Table
 from robust_select.select.result import Result
-from robust_select.stats.criteria import CRITERIA
+from robust_select.stats.criteria import CRITERIA, Criterion
 
 _DRAWN_DIGITS = 6
+_MOST_CURVES = 60  # replicates drawn one by one
 
 
 def page_data(result: Result, base: str | None = None) -> dict[str, Any]:
@@ -49,6 +52,7 @@ def page_data(result: Result, base: str | None = None) -> dict[str, Any]:
         "direction": result.direction,
         "base": names.index(base) if base in position else None,
         "names": names,
+        "seconds": plain_numbers(_pace(table)[rows], _DRAWN_DIGITS),
         "position": rows.tolist(),
         "isLeft": [name in left for name in names],
         "discardedAt": discarded_at,
@@ -63,11 +67,13 @@ def page_data(result: Result, base: str | None = None) -> dict[str, Any]:
         "params": _params([table.params[row] for row in rows.tolist()]),
         "scores": [plain_numbers(_without_end(table.scores[row])) for row in rows.tolist()],
         "path": {
-            "steps": path.steps.tolist(),
             "x": path.progress.tolist(),
             "isEven": path.is_even,
             "alive": path.n_alive.tolist(),
             "isWarmup": path.is_warmup.tolist(),
+            "steps": path.steps.tolist(),
+            "trainings": path.trainings.tolist(),
+            "states": _states(result, path, rows),
             "values": [plain_numbers(path.values[: n_shown[row], row], _DRAWN_DIGITS) for row in rows.tolist()],
             "counts": None if path.is_even else [path.counts[: n_shown[row], row].tolist() for row in rows.tolist()],
         },
@@ -82,6 +88,29 @@ def page_data(result: Result, base: str | None = None) -> dict[str, Any]:
             "isOnFront": front.is_on_front[rows].tolist(),
             "minInstances": front.min_instances,
         },
+    }
+
+
+def stability_data(table: Table, direction: Direction, by: Criterion) -> dict[str, Any]:
+    """Gather how the ranking after each epoch agrees with the last one, or why that cannot be said.
+
+    Args:
+        table: with curves.
+        direction: of the scores.
+        by: the criterion that says who is best.
+    """
+    try:
+        found = stability(table, direction, by=by)
+    except InputError as error:
+        return {"problem": str(error)}
+    return {
+        "verdict": found.verdict,
+        "nReplicates": found.n_replicates,
+        "nTop": found.n_top,
+        "tau": [plain_numbers(row, _DRAWN_DIGITS) for row in found.tau[:_MOST_CURVES]],
+        "tauMean": plain_numbers(found.tau.mean(axis=0), _DRAWN_DIGITS),
+        "overlapMean": plain_numbers(found.overlap.mean(axis=0), _DRAWN_DIGITS),
+        "lost": plain_numbers(found.lost, _DRAWN_DIGITS),
     }
 
 
@@ -107,6 +136,31 @@ def _plain(value: float, n_digits: int | None) -> float | str | None:
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"
     return value if n_digits is None else float(f"{value:.{n_digits}g}")
+
+
+def _pace(table: Table) -> Floats:
+    """(C,) mean seconds of one training of each candidate; nan where none is known."""
+    if table.seconds is None:
+        return np.full(table.n_candidates, np.nan)
+    is_known = ~np.isnan(table.scores) & ~np.isnan(table.seconds)
+    counts = is_known.sum(axis=1)
+    total = np.where(is_known, table.seconds, 0.0).sum(axis=1)
+    return np.asarray(np.divide(total, counts, out=np.full(len(total), np.nan), where=counts > 0))
+
+
+def _states(result: Result, path: SelectionPath, rows: Ints) -> list[str]:
+    """Give a text a candidate, one sign a point: "k" took part and was kept, "r" removed there, "-" was out.
+
+    Signs after the last point in which it took part are left out.
+    """
+    signs = np.where(path.is_alive, "k", "-")
+    at_step = {(step.step, step.trainings): step.removed for step in result.steps}
+    position = {name: row for row, name in enumerate(result.table.candidates)}
+    for point, key in enumerate(zip(path.steps.tolist(), path.trainings.tolist(), strict=True)):
+        if not path.is_warmup[point]:
+            removed = [position[name] for name in at_step.get(key, ())]
+            signs[point, [row for row in removed if path.is_alive[point, row]]] = "r"
+    return ["".join(signs[: path.n_shown[row], row].tolist()) for row in rows.tolist()]
 
 
 def _without_end(scores: Floats) -> Floats:

@@ -1,12 +1,14 @@
 """The page: one self-contained HTML file that a colleague opens from an e-mail and understands.
 
-Called by the command line. Knows nothing of ledgers and trainers, and never imports matplotlib.
+Called by the command line and the live view. Knows nothing of ledgers and trainers, and never imports matplotlib.
 """
 
 import base64
 import hashlib
+import json
 import platform
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -16,13 +18,40 @@ import numpy as np
 
 from robust_select.analysis.overview import Overview, overview
 from robust_select.core.errors import InputError
+from robust_select.core.tables import Table
 from robust_select.core.version import __version__
-from robust_select.report.data import page_data, script_json
-from robust_select.report.words import caveats, headline, key_numbers
+from robust_select.report.card import (
+    Card,
+    card_latex,
+    card_markdown,
+    card_number,
+    card_of_result,
+    card_rows,
+    sentence,
+)
+from robust_select.report.data import page_data, script_json, stability_data
+from robust_select.report.playground import Playground, playground_data
+from robust_select.report.words import caveats, headline, key_numbers, savings
 from robust_select.select.result import Result
 
-_SCRIPTS = ("charts.js", "table.js", "page.js")
+_SCRIPTS = (
+    *("base.js", "path.js", "cost.js", "trainings.js", "scores.js", "front.js", "table.js"),
+    *("stability.js", "card.js", "playground.js", "live.js", "page.js"),
+)
 _PER_LINE = 5
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page to be served.
+
+    Attributes:
+        html: all of it.
+        policy: its content security policy, for the header.
+    """
+
+    html: str
+    policy: str
 
 
 def write_page(
@@ -31,6 +60,8 @@ def write_page(
     title: str = "Robust model selection",
     provenance: Mapping[str, str] | None = None,
     base: str | None = None,
+    playground: Playground | None = None,
+    curves: Table | None = None,
 ) -> None:
     """Write a result as one HTML file that opens without a network.
 
@@ -41,6 +72,8 @@ def write_page(
         provenance: how to reproduce the result, label to text (study file, command, seed, versions ...); what stands
             there under "robust-select" or "Python" replaces the version that writes the page.
         base: name of the base model, the one that the others vary; it gets a star.
+        playground: what other settings would have selected; the page then has controls for them.
+        curves: scores with curves, to show how stable the ranking is from epoch to epoch; by default the result's.
 
     Raises:
         InputError: the folder does not exist, or ``base`` names no candidate.
@@ -48,7 +81,7 @@ def write_page(
     path = Path(path)
     if not path.parent.is_dir():
         raise InputError(f"expected a folder to write the page to, found none at {path.parent}")
-    html = page_html(result, title, provenance, base)
+    html = page_html(result, title, provenance, base, playground, curves)
     path.write_text(html, encoding="utf-8", errors="xmlcharrefreplace", newline="\n")
 
 
@@ -57,33 +90,118 @@ def page_html(
     title: str = "Robust model selection",
     provenance: Mapping[str, str] | None = None,
     base: str | None = None,
+    playground: Playground | None = None,
+    curves: Table | None = None,
 ) -> str:
     """Make the page; the arguments are those of ``write_page``.
 
     Raises:
         InputError: ``base`` names no candidate.
     """
-    if base is not None and base not in result.table.candidates:
-        raise InputError(f"expected the name of a candidate as base model, came base={base!r}")
+    data = _data(result, base, curves)
+    if playground is not None:
+        data["playground"] = playground_data(playground)
+    return _page(result, title, provenance or {}, data, is_live=False).html
+
+
+def live_page(
+    result: Result, title: str, provenance: Mapping[str, str], base: str | None = None, version: str = ""
+) -> Page:
+    """Make a page that asks its server every few seconds what is new; the arguments are those of ``write_page``.
+
+    Args:
+        result: as far as the study got.
+        title: on top of the page.
+        provenance: how to reproduce it.
+        base: name of the base model.
+        version: of what it shows, as the server names it.
+    """
+    data = {**_data(result, base), "version": version, "isFinished": _is_finished(result)}
+    return _page(result, title, provenance, data, is_live=True)
+
+
+def live_update(result: Result, provenance: Mapping[str, str], base: str | None = None, version: str = "") -> str:
+    """Give as JSON what an open page needs to show the result as ``live_page`` would."""
+    found = {
+        "version": version,
+        "isFinished": _is_finished(result),
+        "parts": _parts(result, provenance),
+        "data": _data(result, base),
+    }
+    return json.dumps(found, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+
+
+def waiting_page(text: str) -> Page:
+    """Make a page that waits for the first training; it loads itself anew when there is one.
+
+    Example:
+        >>> "no &lt;study&gt; yet" in waiting_page("no <study> yet").html
+        True
+    """
+    script = _safe_script("'use strict';\n" + _asset("waiting.js"))
+    policy = _policy(script, is_live=True)
+    html = Template(_asset("waiting.html")).substitute(
+        policy=escape(policy), style=_asset("page.css"), text=escape(text), script=script
+    )
+    return Page(html, policy)
+
+
+def _page(
+    result: Result,
+    title: str,
+    provenance: Mapping[str, str],
+    data: Mapping[str, object],
+    is_live: bool,
+) -> Page:
     from plotly.offline import get_plotlyjs
 
     plotly_script = _safe_script(get_plotlyjs())
     page_script = _safe_script("\n".join(["'use strict';", *map(_asset, _SCRIPTS)]))
-    found = overview(result)
-    what, how_sure = headline(found)
-    return Template(_asset("page.html")).substitute(
-        policy=escape(_policy(plotly_script, page_script)),
+    policy = _policy(plotly_script, page_script, is_live=is_live)
+    sections = {
+        "live": _asset("live.html") if is_live else "",
+        **{name: _asset(f"{name}.html") if name in data else "" for name in ("playground", "stability")},
+    }
+    html = Template(_asset("page.html")).substitute(
+        policy=escape(policy),
         title=escape(title),
         style=_asset("page.css"),
-        what=what,
-        how_sure=how_sure,
-        caveats="".join(f"<li>{text}</li>" for text in caveats(found)),
-        numbers=_numbers(found),
-        provenance=_provenance(result, found, provenance or {}),
-        data=script_json(page_data(result, base)),
+        data=script_json(data),
         plotly=plotly_script,
         script=page_script,
+        **_parts(result, provenance),
+        **sections,
     )
+    return Page(html, policy)
+
+
+def _data(result: Result, base: str | None, curves: Table | None = None) -> dict[str, object]:
+    if base is not None and base not in result.table.candidates:
+        raise InputError(f"expected the name of a candidate as base model, came base={base!r}")
+    data = page_data(result, base)
+    table = result.table if curves is None else curves
+    if table.curves is not None:
+        data["stability"] = stability_data(table, result.direction, result.criterion)
+    return data
+
+
+def _is_finished(result: Result) -> bool:
+    return result.stop_reason != "not finished"
+
+
+def _parts(result: Result, provenance: Mapping[str, str]) -> dict[str, str]:
+    """Give the pieces of HTML that change with the result, by the names they have in the page."""
+    found = overview(result)
+    what, how_sure = headline(found)
+    return {
+        "what": what,
+        "how_sure": how_sure,
+        "caveats": "".join(f"<li>{text}</li>" for text in caveats(found)),
+        "numbers": _numbers(found),
+        "savings": _savings(found),
+        "card": _card(card_of_result(result, {"Rule": found.rule, **provenance})),
+        "provenance": _provenance(result, found, provenance),
+    }
 
 
 def _asset(name: str) -> str:
@@ -96,14 +214,15 @@ def _safe_script(text: str) -> str:
     return text.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 
-def _policy(*scripts: str) -> str:
-    """Allow the scripts of the page by their hashes, its styles and drawn images; no network at all."""
+def _policy(*scripts: str, is_live: bool = False) -> str:
+    """Allow the scripts of the page by their hashes, its styles and drawn images; a live one may ask its server."""
     hashes = " ".join(
         f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in scripts
     )
+    connect = "connect-src 'self'; " if is_live else ""
     return (
         f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; "
-        "base-uri 'none'; form-action 'none'"
+        f"{connect}base-uri 'none'; form-action 'none'"
     )
 
 
@@ -111,6 +230,37 @@ def _numbers(found: Overview) -> str:
     return "".join(
         f"<div><dt>{shown.label}</dt><dd><span>{shown.value}</span><em>{shown.note}</em></dd></div>"
         for shown in key_numbers(found)
+    )
+
+
+def _savings(found: Overview) -> str:
+    """Draw what was used of what an exhaustive selection would have taken."""
+    return "".join(
+        f'<div><dt>{row.label}</dt><dd><span class="bar"><span style="width:{100 * row.share:.2f}%"></span></span>'
+        f"<strong>{100 * (1 - row.share):.0f} % saved</strong> <em>{row.text}</em></dd></div>"
+        for row in savings(found)
+    )
+
+
+def _card(card: Card) -> str:
+    """Lay the card out, with its forms for quoting; the page gives the conditions at its end."""
+    shown = card_rows(replace(card, conditions={}))
+    rows = "".join(f"<div><dt>{escape(label)}</dt><dd>{escape(text)}</dd></div>" for label, text in shown)
+    forms = "".join(
+        f'<div class="form"><p class="controls"><strong>{name}</strong>'
+        '<button type="button" class="copy">Copy</button></p>'
+        f'<pre tabindex="0" aria-label="{name}">{escape(text)}</pre></div>'
+        for name, text in (
+            ("Sentence", sentence(card)),
+            ("Markdown", card_markdown(card)),
+            ("LaTeX", card_latex(card)),
+        )
+    )
+    spread = f" <small>± {escape(card_number(card.systematic))}</small>" if card.instances > 1 else ""
+    return (
+        f'<div class="quote"><p class="name">{escape(card.candidate)}</p><p class="big">'
+        f"{escape(card_number(card.score))}{spread}</p><p>mean score ± training systematic</p></div>"
+        f'<dl class="rows">{rows}</dl><details><summary>Quote it</summary>{forms}</details>'
     )
 
 

@@ -32,6 +32,21 @@ class KeyNumber:
     note: str
 
 
+@dataclass(frozen=True)
+class Saving:
+    """What a selection used of what the exhaustive one would have taken, as HTML.
+
+    Attributes:
+        label: of what.
+        share: used, between 0 and 1.
+        text: in numbers.
+    """
+
+    label: str
+    share: float
+    text: str
+
+
 def number(value: float, n_digits: int = 4) -> str:
     """Write a number for readers.
 
@@ -127,11 +142,12 @@ def _how_sure(found: Overview) -> str:
 def _by_confidence(found: Overview) -> str:
     """Quote the confidence, and say who may still be better and who is as good."""
     share = 100 * (found.confidence or 0.0)
-    chance = "more than 99.9" if share > 99.9 else f"at least {math.floor(10 * share + 1e-9) / 10:.1f}"
+    least = "" if found.rule == "top-two" else "at least "
+    chance = "more than 99.9" if share > 99.9 else f"{least}{math.floor(10 * share + 1e-9) / 10:.1f}"
     if share < _HARDLY:
         said = "Whether another candidate is better by more than the tolerance cannot be said on these scores"
     else:
-        said = f"The probability that no other candidate is better by more than the tolerance is {chance} %"
+        said = f"{_chance_of(found.rule)} that no other candidate is better by more than the tolerance is {chance} %"
     equals = [name for name in found.equivalent if name != found.selected]
     rivals = [name for name in found.remaining if name != found.selected and name not in found.equivalent]
     if found.stop_reason == "not finished":
@@ -143,6 +159,11 @@ def _by_confidence(found: Overview) -> str:
     if equals:
         said = f"{said}; equally good for that purpose: {_names(equals)} — take the cheapest or the steadiest"
     return f"{said}."
+
+
+def _chance_of(rule: str) -> str:
+    """Name the probability: that of top-two is what these scores make likely, no bound over repeated studies."""
+    return "The posterior probability, given these scores," if rule == "top-two" else "The probability"
 
 
 def _ahead(found: Overview) -> str:
@@ -263,6 +284,20 @@ def _time_note(found: Overview) -> str:
     if math.isfinite(found.exhaustive_seconds) and found.exhaustive > found.trainings:
         return f"all workers added; about {duration(found.exhaustive_seconds)} for every candidate as often"
     return "all workers added"
+
+
+def savings(found: Overview) -> tuple[Saving, ...]:
+    """Hold trainings and time against training every candidate equally often; nothing where nothing is saved."""
+    each = found.exhaustive // found.n_candidates
+    if not 0 < found.trainings < found.exhaustive or found.stop_reason == "not finished":
+        return ()
+    share = found.trainings / found.exhaustive
+    text = f"{found.trainings:,} of the {found.exhaustive:,} that training every candidate {_times(each)} takes"
+    rows = [Saving("Trainings", share, text)]
+    if 0 < found.seconds < found.exhaustive_seconds < math.inf:
+        text = f"{duration(found.seconds)} of about {duration(found.exhaustive_seconds)}, all workers added"
+        rows.append(Saving("Training time", found.seconds / found.exhaustive_seconds, text))
+    return tuple(rows)
 
 
 def _times(n: int) -> str:

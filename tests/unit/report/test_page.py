@@ -145,6 +145,37 @@ def test_the_path_of_top_two_counts_trainings():
     assert (even["isEven"], even["x"], even["counts"]) == (True, [1, 2, 3], None)
 
 
+def test_each_point_of_the_path_says_who_was_kept_and_who_removed():
+    seconds = np.array([[1.0, 2, 3, 4], [5, 5, 5, 5], [np.nan] * 4, [7, np.nan, 7, 7]])
+    scores = np.arange(4.0)[:, None] + np.zeros(4)
+    result = replay(Table(tuple("abcd"), scores, seconds), Halving(warmup=2), criterion("mean"))
+    data = json.loads(Reader(page_html(result)).scripts[0])
+    assert data["names"] == list("abcd")
+    assert data["path"]["steps"] == [1, 2, 3]
+    assert data["path"]["trainings"] == [4, 8, 10]
+    assert data["path"]["states"] == ["kkk", "kkr", "kr", "kr"]
+    assert data["seconds"] == [2.0, 5.0, None, 7.0]
+
+
+def test_states_of_a_rule_that_lets_candidates_come_back():
+    rng = np.random.default_rng(6)
+    table = Table(tuple("abcdefgh"), 0.3 * rng.normal(size=(8, 40)) + 0.15 * np.arange(8)[:, None])
+    result = replay(table, TopTwo(budget=120), criterion("mean"))
+    data = json.loads(Reader(page_html(result)).scripts[0])
+    path, steps = data["path"], {(step.step, step.trainings): step for step in result.steps}
+    seen = 0
+    for point, key in enumerate(zip(path["steps"], path["trainings"], strict=True)):
+        signs = {
+            name: (states + "-" * 200)[point] for name, states in zip(data["names"], path["states"], strict=True)
+        }
+        assert sum(sign != "-" for sign in signs.values()) == path["alive"][point]
+        if key in steps:
+            seen += 1
+            assert {name for name, sign in signs.items() if sign == "r"} == set(steps[key].removed)
+            assert {name for name, sign in signs.items() if sign == "k"} == set(steps[key].kept)
+    assert seen == len(steps)
+
+
 def test_only_criteria_are_among_the_criteria():
     data = json.loads(Reader(page_html(result_for("ab"))).scripts[0])
     assert list(data["criteria"]) == ["min", "median", "mean", "q3", "q3+iqr", "max", "std", "iqr"]
@@ -175,6 +206,12 @@ def test_an_unknown_base_and_a_missing_folder_are_refused(tmp_path):
 def test_a_thousand_candidates_stay_below_twelve_megabytes(tmp_path):
     write_page(result_for([f"candidate number {n}" for n in range(1000)], 50), tmp_path / "page.html")
     assert (tmp_path / "page.html").stat().st_size < 12e6
+
+
+def test_the_card_can_be_quoted(nasty):
+    assert "Robustness card" in nasty.text
+    assert "\\begin{tabular}" in nasty.text
+    assert "### Robustness card" in nasty.text
 
 
 def test_the_page_does_not_load_matplotlib():

@@ -5,7 +5,7 @@ import pytest
 
 from robust_select.analysis.overview import overview
 from robust_select.core.tables import Table
-from robust_select.report.words import caveats, duration, headline, key_numbers, number
+from robust_select.report.words import caveats, duration, headline, key_numbers, number, savings
 from robust_select.select.replay import replay
 from robust_select.select.result import result_of
 from robust_select.select.rules import Exhaustive, Halving, Significance, TopTwo
@@ -96,7 +96,11 @@ def test_a_bound_is_never_rounded_up():
 @pytest.mark.parametrize(
     ("budget", "text"),
     [
-        (None, "The probability that no other candidate is better by more than the tolerance is"),
+        (
+            None,
+            "The posterior probability, given these scores, that no other candidate is better by more than the "
+            "tolerance is",
+        ),
         (13, "It is not decided: the budget is spent"),
     ],
 )
@@ -161,3 +165,24 @@ def test_numbers_and_times():
         "1 d 0 h",
         "not known",
     ]
+
+
+def test_savings_hold_against_training_everybody_as_often():
+    table = Table(tuple("abcd"), CLEAR, np.full(CLEAR.shape, 30.0))
+    saved = savings(overview(replay(table, Halving(warmup=2), criterion("mean"))))
+    assert [(row.label, row.text) for row in saved] == [
+        ("Trainings", "10 of the 12 that training every candidate 3 times takes"),
+        ("Training time", "5 min 0 s of about 6 min 0 s, all workers added"),
+    ]
+    assert [row.share for row in saved] == pytest.approx([10 / 12, 10 / 12])
+    assert [row.label for row in savings(found())] == ["Trainings"]  # no time is known
+    assert savings(found(rule=Exhaustive(4))) == ()
+    assert savings(replace(found(), stop_reason="not finished")) == ()
+
+
+def test_the_probability_of_top_two_is_a_posterior_one():
+    sure = replace(found(), rule="top-two", confidence=0.9734)
+    assert headline(sure)[1].startswith("The posterior probability, given these scores, that no other candidate")
+    assert "is 97.3 %" in headline(sure)[1]
+    assert "at least" not in headline(sure)[1]
+    assert "is at least 97.3 %" in headline(replace(sure, rule="mine"))[1]

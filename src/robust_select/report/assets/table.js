@@ -30,11 +30,12 @@ function compare(a, b, sign) {
   return sign * String(x).localeCompare(String(y), 'en', { numeric: true });
 }
 
-function makeTable(data, ticked, onTick) {
+const haystacksOf = (data) => data.names.map((name, row) =>
+  [name, data.caveats[row], ...data.params.map(({ label, values }) => `${label}=${shown(values[row], 17)}`)].join('\n').toLowerCase());
+
+function makeTable(given, ticked, onTick) {
   const by = (id) => document.getElementById(id);
-  const all = columnsOf(data);
-  const haystacks = data.names.map((name, row) =>
-    [name, data.caveats[row], ...data.params.map(({ label, values }) => `${label}=${shown(values[row], 17)}`)].join('\n').toLowerCase());
+  let data = given, all = columnsOf(data), haystacks = haystacksOf(data);
   const state = { column: 'rank', sign: 1, nShown: PAGE_OF_ROWS };
 
   const columns = () => all.filter((column) => !column.isExtra || by('table-all').checked);
@@ -121,8 +122,14 @@ function makeTable(data, ticked, onTick) {
   by('table-status').addEventListener('change', restart);
   by('table-all').addEventListener('change', render);
   by('table-more').addEventListener('click', () => { state.nShown += 5 * PAGE_OF_ROWS; render(); });
+  const replace = (other) => {
+    data = other;
+    all = columnsOf(data);
+    haystacks = haystacksOf(data);
+    render();
+  };
   render();
-  return { render };
+  return { render, replace };
 }
 
 // ---- scores as a file ---------------------------------------------------------------------------------------

@@ -1,0 +1,98 @@
+"""The command that shows a study of a ledger: ``report``, once or for as long as it runs.
+
+Called by the program. Knows nothing of trainers; never writes into a ledger.
+"""
+
+import contextlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from robust_select.cli.answers import check_targets, study_answer, write_json
+from robust_select.cli.options import Figures, Format, Html, Json, LedgerArgument, StudyName
+from robust_select.cli.show import clean, say, shown_url
+from robust_select.core.errors import InputError
+
+_LOOPBACK = "127.0.0.1"
+_PORT = 8642
+
+
+def report(
+    ledger: LedgerArgument,
+    study: StudyName = None,
+    html: Html = None,
+    card: Annotated[
+        Path | None, typer.Option("--card", metavar="CARD", help="Write a robustness card: .md, .tex or .json.")
+    ] = None,
+    figures: Figures = None,
+    format: Format = "pdf",
+    json: Json = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Serve the page while the study runs; Ctrl-C ends it.")
+    ] = False,
+    host: Annotated[str, typer.Option("--host", help="watch: the address to listen at.")] = _LOOPBACK,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="watch: 0 for any that is free.")] = _PORT,
+) -> None:
+    """Show a study: a page, a card, figures, or the answer as JSON; a study that is not finished, too."""
+    if not watch and html is None and card is None and figures is None and json is None:
+        raise InputError(
+            "expected what to write, came nothing: add --html PAGE, --card CARD, --figures DIR or --json FILE; or "
+            "--watch to see it live"
+        )
+    check_targets(html, json, card)
+    if card is not None:
+        from robust_select.report.card import check_card_path
+
+        check_card_path(card)
+    if html is not None or card is not None or figures is not None or json is not None:
+        _write(ledger, study, html, card, figures, format, json)
+    if watch:
+        _serve(ledger, study, host, port, is_quiet=json == "-")
+
+
+def _write(
+    ledger: str,
+    study: str | None,
+    html: Path | None,
+    card: Path | None,
+    figures: Path | None,
+    format: str,
+    json: str | None,
+) -> None:
+    from robust_select.ledger import open_ledger
+    from robust_select.study.reading import read_result
+
+    with open_ledger(ledger, must_exist=True) as opened:
+        found = read_result(opened, study)
+    written: list[Path] = []
+    if html is not None:
+        from robust_select.report.page import write_page
+
+        write_page(found.result, html, title=found.study.name, provenance=found.provenance, base=found.base)
+        written.append(html)
+    if card is not None:
+        from robust_select.report.card import card_of_result, write_card
+
+        write_card(card_of_result(found.result, found.provenance), card)
+        written.append(card)
+    if figures is not None:
+        from robust_select.report.figures import save_figures
+
+        written.extend(save_figures(found.result, figures, format, found.base))  # type: ignore[arg-type]
+    if json is not None:
+        write_json(study_answer(found.result, found.rule, found.study.name, shown_url(ledger)), json)
+    if json != "-":
+        for path in written:
+            say(f"Written: {path}")
+
+
+def _serve(ledger: str, study: str | None, host: str, port: int, is_quiet: bool) -> None:
+    """Serve the page until Ctrl-C; the ledger may not be there yet."""
+    from robust_select.report.live import LiveServer, LiveStudy
+
+    with LiveServer(LiveStudy(ledger, study).snapshot, host, port) as server:
+        if not is_quiet:
+            typer.echo(clean(f"Live at {server.url} (Ctrl-C ends it; the study is not touched)"))
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()
