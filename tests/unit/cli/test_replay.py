@@ -134,9 +134,12 @@ def test_html_and_figures(invoke, table, tmp_path, monkeypatch):
     assert options["provenance"]["Command"].startswith("robust-select replay ")
     names = sorted(path.name for path in (tmp_path / "figures").iterdir())
     assert names == [
+        "04-criterion-fractions.svg",
         "10-selection-path.svg",
         "11-score-densities.svg",
         "12-trainings.svg",
+        "14-top-n.svg",
+        "15-step-times.svg",
         "16-mean-spread.svg",
     ]
     assert all(name in done.stdout for name in [*names, "page.html"])
