@@ -162,7 +162,8 @@ def shrunken_variances(squares: Floats, free: Floats) -> tuple[Floats, Floats, f
     if not (squares[rows] > 0).any():
         return np.zeros(len(squares)), free + PRIOR_FREEDOM, PRIOR_FREEDOM
     d = free[rows]
-    least = 1e-3 * squares[rows].sum() / d.sum()  # equal scores, rounded ones say, are not infinitely good
+    usual = float(np.median((squares[rows] / d)[squares[rows] > 0]))  # not the mean: a hopeless candidate may rule it
+    least = 1e-3 * usual  # equal scores, rounded ones say, are not infinitely good
     logs = np.log(np.maximum(squares[rows] / d, least)) - special.digamma(d / 2) + np.log(d / 2)
     sampling = special.polygamma(1, d / 2)
     weights = 1 / sampling
