@@ -24,7 +24,7 @@ Record = Callable[[Sequence[tuple[int, int, Outcome]]], None]
 _LEAST_SECONDS_BETWEEN_FLUSHES = 0.01
 _MOST_SECONDS_BETWEEN_FLUSHES = 0.25
 _LEAST_FIRST_FAILURES = 3
-_MOST_FIRST_FAILURES = 50
+_MOST_CANDIDATES_FAILED_FIRST = 50
 
 _seeds = functools.lru_cache(maxsize=4096)(seeds_for)  # the same for every candidate of a replicate
 
@@ -42,9 +42,9 @@ def coordinate(
 
     Every outcome is recorded as soon as it is there, and flushed before the selection hears of it. Flushing is
     slow, so where trainings are fast several outcomes share one; none waits while everybody else does. Outcomes
-    that are known already are told at once and trained no more. If the very first trainings all fail (one a
-    candidate, 3 at least if the rule asks for so many, 50 at most), nothing of them is recorded and the study
-    ends: the trainer is broken, not the candidates.
+    that are known already are told at once and trained no more. If the very first trainings all fail (at least
+    one of each candidate, or of 50 candidates; 3 at least if the rule asks for so many), nothing of them is recorded
+    and the study ends: the trainer is broken, not the candidates.
 
     Args:
         selection: asked and told.
@@ -65,13 +65,13 @@ def coordinate(
     in_flight: dict[Future[Outcome], Asked] = {}
     untold: list[tuple[Asked, Outcome]] = []  # recorded, not flushed
     failures: list[tuple[Asked, Outcome]] | None = None if known else []
-    n_doubtful = min(len(candidates), _MOST_FIRST_FAILURES)
+    n_doubtful = min(len(candidates), _MOST_CANDIDATES_FAILED_FIRST)
     n_told, flush_again_at = 0, 0.0
     try:
         while True:
             n_told += _fill(selection, candidates, seed, known, crew, in_flight)
             if not in_flight and not untold:
-                if failures and len(failures) >= n_doubtful:
+                if failures and _n_candidates(failures) >= n_doubtful:
                     raise TrainerError(len(failures), failures[0][1].message, failures[0][1].log)
                 if failures:  # a first round too small to say that the trainer is broken
                     _record(failures, record)
@@ -96,7 +96,7 @@ def coordinate(
                     untold += outcomes
                 for future in finished:
                     del in_flight[future]
-            if failures is not None and len(failures) >= max(n_doubtful, _LEAST_FIRST_FAILURES):
+            if failures and len(failures) >= _LEAST_FIRST_FAILURES and _n_candidates(failures) >= n_doubtful:
                 raise TrainerError(len(failures), failures[0][1].message, failures[0][1].log)
             if untold and (not finished or time.monotonic() >= flush_again_at):
                 flush_again_at = _flush_timed(flush)
@@ -203,6 +203,11 @@ def _salvage(
         finished = [] if _all_failed(finished) else failures + finished
     _record(finished, record)
     return bool(finished)
+
+
+def _n_candidates(outcomes: Sequence[tuple[Asked, Outcome]]) -> int:
+    """Count them: of one candidate a whole stack may fail, which says nothing of the trainer."""
+    return len({position for (position, _), _ in outcomes})
 
 
 def _all_failed(outcomes: Sequence[tuple[Asked, Outcome]]) -> bool:

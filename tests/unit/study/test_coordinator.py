@@ -292,6 +292,22 @@ def test_a_candidate_that_always_fails_among_others_is_recorded(while_waiting):
     assert selection.selected == "c1"
 
 
+def test_a_candidate_whose_stack_fails_first_is_recorded(while_waiting):
+    crew, notes = SlowCrew(n_in_flight=12), Notes()
+    selection, rounds = coordinated(crew, notes, 3, Exhaustive(n=4))
+
+    def finish_a_stack():
+        name = next(instance.candidate for instance, future in crew.submitted if not future.done())
+        for instance, future in crew.submitted:
+            if instance.candidate == name:
+                future.set_result(FAILED if name == "c0" else Outcome(float(instance.replicate)))
+
+    while_waiting(*[finish_a_stack] * 3)
+    list(rounds)
+    assert [found[0] for found in notes.recorded if found[2].state is State.FAILED] == [0, 0, 0, 0]
+    assert selection.selected == "c1"
+
+
 def fail_first(crew, error):
     next(future for _, future in crew.submitted if not future.done()).set_exception(error)
 

@@ -27,13 +27,17 @@ class Borrowed:
     outcomes (they cannot be pickled, say), its instances are tried one by one.
     """
 
-    def __init__(self, trainer: Trainer, executor: Executor, n_workers: int) -> None:
+    def __init__(
+        self, trainer: Trainer, executor: Executor, n_workers: int, at_close: Callable[[], object] | None = None
+    ) -> None:
+        self._at_close = at_close
         self._payload = dumps_trainer(trainer)
         self._executor = executor
         self._futures: set[Future[Any]] = set()
         self._lock = threading.RLock()
         self._waiting = Waiting(trainer)
         self._n_idle = n_workers
+        self._is_closed = False
         self._dispatching: set[int] = set()  # threads that are handing over
         self.n_workers = n_workers
         self.n_in_flight = MOST_WAITING if self._waiting.is_packing else 2 * n_workers
@@ -61,12 +65,15 @@ class Borrowed:
             self._dispatch(only_full=False)
 
     def close(self) -> None:
-        """Cancel what has not begun."""
+        """Cancel what has not begun; then call ``at_close``, if there is one."""
         with self._lock:
+            self._is_closed = True
             for task in self._waiting.clear():
                 task.future.cancel()
         for future in tuple(self._futures):
             future.cancel()
+        if self._at_close is not None:
+            self._at_close()
 
     def _hand_over(self, function: Callable[..., Any], *arguments: Any) -> "Future[Any]":
         try:
@@ -124,7 +131,7 @@ class Borrowed:
             if error is None:
                 for task, outcome in zip(tasks, done.result(), strict=True):
                     _settle(task, outcome)
-            elif len(tasks) > 1 and not isinstance(error, (BrokenExecutor, CancelledError)):
+            elif len(tasks) > 1 and not self._is_closed and not isinstance(error, (BrokenExecutor, CancelledError)):
                 for task in reversed(tasks):
                     task.is_alone = True
                     self._waiting.put_first(task)

@@ -102,9 +102,11 @@ class Processes:
         with self._lock:
             self._is_closed = True
             self._waiting.clear()
-        for lane in self._lanes:
-            lane.shutdown(wait=True, kill_workers=True)
-        self._remove_folder()
+        try:
+            for lane in self._lanes:
+                lane.shutdown(wait=True, kill_workers=True)
+        finally:  # after a second Ctrl-C, too
+            self._remove_folder()
 
     def _remove_folder(self) -> None:
         if self._folder is not None:

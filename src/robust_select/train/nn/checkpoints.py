@@ -94,21 +94,21 @@ def load_instance(
         )
     try:
         held = torch.load(path, map_location="cpu", weights_only=True)
-        state = held["state"]
+        state, params_then = dict(held["state"]), held["params"]
+        first = next((tensor for tensor in state.values() if tensor.is_floating_point()), None)
     except Exception as error:  # whatever the file holds, it is not ours
         raise InputError(
             f"expected weights that TorchTrainer wrote, came {path} ({type(error).__name__}: {error})"
         ) from error
     with torch.random.fork_rng(devices=[]):
         module = build(params)
-    first = next((tensor for tensor in state.values() if tensor.is_floating_point()), None)
     if first is not None:
         module.to(first.dtype)
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
         raise InputError(
-            f"expected build(params) to give the module that was trained with params={held['params']}, came "
+            f"expected build(params) to give the module that was trained with params={params_then}, came "
             f"params={params_json(params)}: {error}"
         ) from error
     module.eval()

@@ -189,7 +189,7 @@ def _check_features(name: str, ours: Array, held_out: Array) -> None:
             f"expected {name} and held_out_{name} of one shape after the first axis, came {ours.shape} and "
             f"{held_out.shape}"
         )
-    if (ours.dtype.kind == "f") != (held_out.dtype.kind == "f"):
+    if as_trained(ours[:0], "float32").dtype != as_trained(held_out[:0], "float32").dtype:
         raise InputError(
             f"expected {name} and held_out_{name} of one kind of number, came {ours.dtype} and {held_out.dtype}"
         )

@@ -187,7 +187,7 @@ class TorchTrainer:
 
         from robust_select.train.nn.fitting import Fit
         from robust_select.train.nn.sizes import best_size
-        from robust_select.train.nn.stacking import make_stacks
+        from robust_select.train.nn.stacking import NotStackableError, make_stacks
 
         if self.why_alone(params):
             return 1
@@ -202,7 +202,7 @@ class TorchTrainer:
             modules = [self._module(params, instance, examples) for instance in instances]
             ((stack, _),) = make_stacks(modules).parts
             fit = Fit(stack, examples, [endless] * size, instances, self._objective())
-            return lambda: fit.train_batch(rows.repeat(size), size)
+            return lambda: fit.train_batch(rows.repeat(size), size).tolist()  # waits for a device that works ahead
 
         rows = examples.rows(min(settings.batch_size, settings.n_train or len(examples.inputs)))
         module = self._module(params, Instance("measured", 0, seeds_for(0, 0)), examples)
@@ -211,7 +211,12 @@ class TorchTrainer:
         described = (repr(module), shapes, settings.optimiser, settings.dtype, tuple(examples.inputs.shape[1:]), loss)
         is_alone = torch.get_num_threads() == 1 and torch.device(self._device).type == "cpu"
         clock = time.process_time if is_alone else time.perf_counter  # what other programs take does not count
-        return best_size(f"{described}, {len(rows)}, {self._device}, {self._augment is not None}", step_of, clock)
+        what = f"{described}, {len(rows)}, {self._device}, {self._augment is not None}"
+        try:
+            return best_size(what, step_of, clock)
+        except NotStackableError as error:  # seen only when the module is trained
+            self._reasons[self.stack_key(params)] = str(error)
+            return 1
 
     def why_alone(self, params: Mapping[str, Any]) -> str:
         """Say which part of the module is the reason that instances are trained one by one; empty if they are not.
@@ -233,7 +238,10 @@ class TorchTrainer:
         instances = [Instance("tried", k, seeds_for(0, k)) for k in range(2)]
         modules = [self._module(params, instance, examples) for instance in instances]
         check_module(modules[0], examples, self._loss)
-        return make_stacks(modules, examples.few()).reason or ""
+        try:
+            return make_stacks(modules, examples.few()).reason or ""
+        except InputError as error:  # modules that differ from seed to seed
+            return str(error)
 
     def with_data_in(self, folder: Path) -> "TorchTrainer":
         """Write the data to files of a folder; give a trainer that maps them, so that all processes share them."""

@@ -1,4 +1,5 @@
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import cloudpickle
@@ -60,6 +61,48 @@ def test_closing_cancels_what_has_not_begun():
         crew.close()
         gate.set()
     assert future.cancelled()
+
+
+class Stacking:
+    """Gives no outcomes where several are trained together."""
+
+    def __call__(self, params, instance):
+        return 0.5
+
+    def stack_key(self, params):
+        return "a"
+
+    def stack_size(self, params):
+        return 2
+
+    def why_alone(self, params):
+        return ""
+
+    def train_together(self, params, instances):
+        raise NotImplementedError
+
+
+def test_a_stack_that_gives_no_outcomes_after_closing_is_not_tried_again(monkeypatch):
+    gate, n_trained = threading.Event(), []
+
+    def lost(*_):
+        n_trained.append(1)
+        assert gate.wait(10)
+        raise ValueError("cannot be unpickled")
+
+    monkeypatch.setattr(borrowed, "train_stack_pickled", lost)
+    with ThreadPoolExecutor(1) as executor:
+        crew = Borrowed(Stacking(), executor, 1)
+        for _ in range(2):
+            crew.submit({}, INSTANCE)
+        crew.start()
+        while not n_trained:
+            time.sleep(0.01)
+        crew.close()
+        gate.set()
+        for _ in range(2):  # the first waits for the stack, the second for what was handed over when it ended
+            executor.submit(int).result()
+    assert len(n_trained) == 1
 
 
 def test_an_executor_that_is_shut_down_is_said_to_be():

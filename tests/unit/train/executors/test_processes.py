@@ -90,6 +90,32 @@ def test_a_worker_that_dies_while_it_is_idle_is_replaced(crew_of):
     assert crew.submit({}, instance()).result(timeout=60).score != first
 
 
+class Sharing:
+    """A trainer that notes the folder of its data."""
+
+    def __call__(self, params, instance):
+        return 0.5
+
+    def with_data_in(self, folder):
+        self.folder = folder
+        return self
+
+
+def test_a_second_ctrl_c_leaves_no_folder_behind(crew_of, monkeypatch):
+    trainer = Sharing()
+    crew = crew_of(trainer)
+    assert trainer.folder.is_dir()
+
+    def interrupted(**_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(crew._lanes[0], "shutdown", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            crew.close()
+    assert not trainer.folder.exists()
+
+
 def test_closing_ends_the_processes_at_once_even_in_a_training(crew_of, tmp_path):
     def sleeps(params, instance):
         import os

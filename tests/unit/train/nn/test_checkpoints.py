@@ -65,7 +65,7 @@ class Evil:
         return os.mkdir, ("harmed",)
 
 
-@pytest.mark.parametrize("held", [{"state": Evil()}, {"weights": {}}, torch.zeros(2)])
+@pytest.mark.parametrize("held", [{"state": Evil()}, {"weights": {}}, torch.zeros(2), {"state": {}}, {"state": 3}])
 def test_a_file_from_elsewhere_does_no_harm(held, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = checkpoint_path(tmp_path, "a", 0)

@@ -30,6 +30,10 @@ def with_value(position, index, value):
         ([*arrays()[:2], np.zeros((3, 4)), np.zeros(3)], r"came \(6, 2\) and \(3, 4\)"),
         ([*arrays()[:3], np.zeros((3, 2))], r"came \(6,\) and \(3, 2\)"),
         ([*arrays()[:3], np.zeros(3, dtype=int)], "one kind of number, came float64 and int64"),
+        (
+            [np.zeros((6, 2), np.uint8), np.zeros(6), np.zeros((3, 2), np.int64), np.zeros(3)],
+            "one kind of number, came uint8 and int64",  # bytes become floating-point numbers, others do not
+        ),
         ([np.zeros((0, 2)), np.zeros(0), *arrays()[2:]], r"at least one example, came an array of shape \(0, 2\)"),
         ([np.array(["a"] * 6), *arrays()[1:]], "expected inputs to hold real numbers, came an array of dtype <U1"),
         ([np.zeros((6, 2), dtype=complex), *arrays()[1:]], "dtype complex128"),

@@ -9,6 +9,7 @@ from torch import nn
 
 from robust_select.core.errors import InputError
 from robust_select.train.nn.stacking import Alone, NotStackableError, Stack, flops_of, make_stacks
+from robust_select.train.nn.stacking.layers import LAYERS
 from robust_select.train.nn.stacking.rewriting import simplify
 from robust_select.train.nn.stacking.tracing import trace
 
@@ -197,6 +198,29 @@ def hooked() -> nn.Module:
     return module
 
 
+def hooked_itself() -> nn.Module:
+    module = mlp()
+    module.register_full_backward_pre_hook(lambda *_: None)
+    return module
+
+
+def hooked_backwards() -> nn.Module:
+    module = mlp()
+    module[0].register_full_backward_hook(lambda *_: None)
+    return module
+
+
+def zero_the_gradient(parameter):
+    parameter.grad.zero_()
+
+
+def masked() -> nn.Module:
+    module = mlp()
+    module[0].weight.register_hook(lambda gradients: gradients * 0)
+    module[0].bias.register_post_accumulate_grad_hook(zero_the_gradient)
+    return module
+
+
 def of_two_types() -> nn.Module:
     return nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 2).double())
 
@@ -219,6 +243,9 @@ class Twice(nn.Module):
     ("build", "module", "reason"),
     [
         (hooked, "0", "forward hooks"),
+        (hooked_itself, "", "backward hooks"),
+        (hooked_backwards, "0", "backward hooks"),
+        (masked, "0", "hooks of its parameters"),
         (of_two_types, "", "several types or devices"),
         (TwoInputs, "", "a further one, 'y'"),
         (Twice, "pool", "returns indices"),
@@ -230,6 +257,68 @@ def test_reasons_not_to_stack(build, module: str, reason: str):
     with pytest.raises(NotStackableError, match=reason) as caught:
         Stack([build(), build()])
     assert caught.value.module == module
+
+
+class Keeping(nn.Module):
+    """A forward that changes in training what the module keeps, in one of several ways."""
+
+    def __init__(self, change):
+        super().__init__()
+        self.linear = nn.Linear(3, 3)
+        self.register_buffer("count", torch.full((2,), torch.nan))
+        self.n_calls = 0
+        self.change = change
+
+    def forward(self, x):
+        if self.training:
+            self.change(self, x)
+        return self.linear(x)
+
+
+def replace_the_buffer(module, x):
+    module.count = module.count + 1
+
+
+def count_calls(module, x):
+    module.n_calls += 1
+
+
+def remember_the_input(module, x):
+    module.n_calls = x
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda module, x: module.count.fill_(1), "changes 'count'"),
+        (lambda module, x: module.count.add_(x.detach().mean()), "changes in place"),
+        (replace_the_buffer, "changes 'count'"),
+        (count_calls, "changes 'n_calls'"),
+    ],
+)
+def test_a_forward_that_changes_what_the_module_keeps_is_not_stacked(change, reason: str):
+    modules = [nn.Sequential(Keeping(change)) for _ in range(2)]
+    with pytest.raises(NotStackableError, match=reason) as caught:
+        Stack(modules)
+    assert caught.value.module == "0"
+    assert [bool(module[0].count.isnan().all()) for module in modules] == [True, True], "the user's is as it was"
+    assert modules[0][0].n_calls == 0
+
+
+def test_a_forward_that_keeps_what_it_never_reads_is_stacked():
+    assert make_stacks([Keeping(remember_the_input) for _ in range(2)], torch.rand(4, 3)).reason is None
+    assert make_stacks([Keeping(lambda module, x: None) for _ in range(2)], torch.rand(4, 3)).reason is None
+
+
+def test_a_trial_that_only_the_stack_fails_is_a_reason(monkeypatch):
+    def fails(*_):
+        raise RuntimeError("no such kernel")
+
+    monkeypatch.setitem(LAYERS, nn.Linear, fails)
+    packed = make_stacks([mlp(), mlp()], torch.rand(4, 3))
+    assert "raised RuntimeError: no such kernel" in packed.reason
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        make_stacks([mlp(), mlp()], torch.rand(4, 4))  # the module's own fault
 
 
 def test_what_cannot_be_stacked_trains_alone_with_the_same_numbers():
@@ -266,6 +355,18 @@ def test_what_cannot_be_stacked_trains_alone_with_the_same_numbers():
         given = alone.module(0)
         alone.values.zero_()
         assert bool(given[0].linear.weight.any())
+
+
+def test_a_module_alone_keeps_the_hooks_of_its_parameters():
+    module = masked()
+    ((alone, _),) = make_stacks([module]).parts
+    x = torch.rand(4, 3)
+    module(x).square().sum().backward()
+    alone(x.unsqueeze(0)).square().sum().backward()
+    assert not module[0].weight.grad.any()
+    assert not module[0].bias.grad.any()
+    expected = torch.cat([parameter.grad.flatten() for parameter in module.parameters()])
+    torch.testing.assert_close(alone.gradients[0], expected)
 
 
 def test_alone_refuses_what_a_stack_of_one_refuses():

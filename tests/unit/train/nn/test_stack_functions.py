@@ -30,6 +30,8 @@ SHAPED = {
     "sum of two": lambda x, w: torch.sum(x, dim=(1, -1)),
     "mean keepdim": lambda x, w: x - x.mean(dim=-1, keepdim=True),
     "mean axis": lambda x, w: x.mean(axis=1),
+    "named arguments": lambda x, w: torch.add(input=x, other=w) * torch.mul(x, other=w) + x.clamp(min=w / 2),
+    "std and var by position": lambda x, w: x.std(1, False, True).sum(1) + x.var(1, False) + x.std(False),
     "std and var": lambda x, w: x.std(-1) + torch.var(x, 2, keepdim=True).sum(2),
     "amax": lambda x, w: x.amax((1, 2)),
     "max of one": lambda x, w: x.max(1)[0],
@@ -138,6 +140,7 @@ REFUSED = {
 REFUSED_WHEN_RUN = {
     "a mask": (lambda x, w: x[x > 0.5], "expected numbers, slices"),
     "unknown attribute": (lambda x, w: x.mT, "no rule is known for this attribute"),
+    "a name that the rule does not know": (lambda x, w: torch.softmax(input=x, dim=1), "for such arguments"),
     "nothing of the input": (lambda x, w: torch.ones(3) * 2, "does not depend on its input"),
 }
 

@@ -11,6 +11,7 @@ from torch import nn
 from robust_select.core.errors import InputError, MissingExtraError
 from robust_select.core.instances import Instance, State, seeds_for
 from robust_select.core.protocols import SharesData, StackTrainer
+from robust_select.train.functions import measure_stack
 from robust_select.train.nn import Data, TorchTrainer
 
 DEFAULTS = {"epochs": 2, "batch_size": 16, "stack_size": 3}
@@ -190,6 +191,56 @@ def test_what_cannot_be_stacked_is_said_once_and_trained_one_by_one(caplog):
     assert [record.getMessage() for record in caplog.records] == [f"trained one by one: {trainer.why_alone({})}"]
     assert [outcome.state for outcome in found[0]] == [State.COMPLETE] * 3
     assert [outcome.score for outcome in found[0]] == [outcome.score for outcome in found[1]]
+
+
+class ByName(nn.Module):
+    """Calls a function in a way that torch knows and the stack does not."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(3, 1)
+
+    def forward(self, inputs):
+        return self.head(torch.softmax(input=inputs, dim=1))
+
+
+class InTraining(ByName):
+    """The same in training only."""
+
+    def forward(self, inputs):
+        return super().forward(inputs) if self.training else self.head(torch.softmax(inputs, 1))
+
+
+@pytest.mark.parametrize("made", [ByName, InTraining])
+def test_a_module_that_runs_alone_trains_whatever_a_stack_makes_of_it(made):
+    trainer = trainer_of(lambda params: made())
+    together = trainer.train_together([{}] * 3, instances(3))
+    plain = trainer_of(lambda params: nn.Sequential(nn.Softmax(1), nn.Linear(3, 1)))
+    expected = plain.train_together([{}] * 3, instances(3))
+    np.testing.assert_allclose([each.curve for each in together], [each.curve for each in expected], rtol=1e-5)
+
+
+def test_a_reason_that_shows_in_training_is_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    trainer = trainer_of(lambda params: InTraining(), defaults={"stack_size": None})
+    assert trainer.why_alone({}) == ""
+    size, reason = measure_stack(trainer, {})
+    assert size == 1
+    assert "softmax()" in reason
+
+
+def test_modules_that_differ_from_seed_to_seed_are_said_to_be_trained_one_by_one():
+    class Scaled(nn.Linear):
+        def __init__(self):
+            super().__init__(3, 1)
+            self.scale = float(torch.rand(()))
+
+        def forward(self, inputs):
+            return super().forward(inputs) * self.scale
+
+    size, reason = measure_stack(trainer_of(lambda params: Scaled()), {})
+    assert size == 1
+    assert "expected modules of one structure" in reason
 
 
 def test_the_stack_size_is_the_users_where_one_is_given():

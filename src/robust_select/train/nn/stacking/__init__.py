@@ -1,6 +1,6 @@
 """Many modules of one architecture as one function.
 
-Called by the fitting loop and the throughput benchmark. Knows nothing of losses, optimisers or data.
+Called by the trainer, the fitting loop and the throughput benchmark. Knows nothing of losses, optimisers or data.
 """
 
 from robust_select.train.nn.stacking.alone import Alone

@@ -34,6 +34,7 @@ class Alone:
 
     def __init__(self, module: nn.Module) -> None:
         self._module = copy.deepcopy(module)
+        _copy_hooks(module, self._module)
         parameters = Parameters([self._module])
         self.values = parameters.values
         self.gradients = parameters.gradients
@@ -98,6 +99,15 @@ class Alone:
     def state_dict(self, k: int) -> dict[str, Tensor]:
         """Give the state dict of the instance, a copy."""
         return dict(self.module(k).state_dict())
+
+
+def _copy_hooks(source: nn.Module, target: nn.Module) -> None:
+    """Copy the hooks of parameters, which a deep copy leaves behind."""
+    for given, own in zip(source.parameters(), target.parameters(), strict=True):
+        for hook in (given._backward_hooks or {}).values():
+            own.register_hook(hook)  # type: ignore[no-untyped-call]
+        for hook in (given._post_accumulate_grad_hooks or {}).values():
+            own.register_post_accumulate_grad_hook(hook)  # type: ignore[no-untyped-call]
 
 
 def _own(module: nn.Module) -> nn.Module:

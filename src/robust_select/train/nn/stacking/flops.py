@@ -1,6 +1,6 @@
 """Counts the work of training a module.
 
-Called by the throughput benchmark and by the choice of a stack's size. Knows nothing of stacks.
+Called by the throughput benchmark. Knows nothing of stacks.
 """
 
 import copy

@@ -30,9 +30,11 @@ class Extremes(NamedTuple):
 
 def _elementwise(function: Rule) -> Rule:
     def run(*args: Any, inplace: bool = False, **kwargs: Any) -> Any:
-        if not any(isinstance(value, Stacked) for value in args):
+        given = (*args, *kwargs.values())
+        if not any(isinstance(value, Stacked) for value in given):
             return function(*args, **kwargs)
-        return Stacked(function(*aligned(args), **kwargs))
+        ready = aligned(given)
+        return Stacked(function(*ready[: len(args)], **dict(zip(kwargs, ready[len(args) :], strict=True))))
 
     return run
 
@@ -61,6 +63,18 @@ def _reduction(function: Rule) -> Rule:
         numbers = range(x.rank) if dim is None or dim == () else (dim,) if isinstance(dim, int) else dim
         dims = [dimension(number, x.rank) for number in numbers]
         return Stacked(function(x.tensor, dims[0] if isinstance(dim, int) else dims, keepdim=keepdim, **kwargs))
+
+    return run
+
+
+def _spread(function: Rule) -> Rule:
+    """Make the rule of std or var: of ``(x, unbiased)`` or ``(x, dim=None, unbiased=True, keepdim=False)``."""
+    reduce = _reduction(function)
+
+    def run(x: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False, **kwargs: Any) -> Any:
+        if isinstance(dim, bool):
+            dim, unbiased = None, dim
+        return reduce(x, dim, keepdim, **{"correction": int(unbiased), **kwargs})
 
     return run
 
@@ -327,7 +341,8 @@ _SHAPING: dict[str, Rule] = {
     "cumsum": _by_dimension(torch.cumsum),
     "max": _extreme(torch.max, torch.amax, torch.maximum),
     "min": _extreme(torch.min, torch.amin, torch.minimum),
-    **{name: _reduction(getattr(torch, name)) for name in ("sum", "mean", "amax", "amin", "std", "var", "logsumexp")},
+    **{name: _reduction(getattr(torch, name)) for name in ("sum", "mean", "amax", "amin", "logsumexp")},
+    **{name: _spread(getattr(torch, name)) for name in ("std", "var")},
 }
 
 FUNCTIONS: dict[Any, Rule] = {

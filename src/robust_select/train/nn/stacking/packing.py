@@ -1,6 +1,6 @@
 """Makes a stack of modules where that is possible, and says why where it is not.
 
-Called by the fitting loop. Knows nothing of losses, optimisers or data.
+Called by the trainer. Knows nothing of losses, optimisers or data.
 """
 
 from collections.abc import Sequence
@@ -57,15 +57,20 @@ def _try(stack: Stack, modules: Sequence[nn.Module], example: Tensor) -> None:
     """Compare a stack with its modules in evaluation mode, which changes neither.
 
     Raises:
-        NotStackableError: they differ.
+        NotStackableError: they differ, or only the stack raises.
     """
     mode = modules[0].training
     stack.train(False)
     with torch.no_grad():
-        ours = stack(example.expand(len(modules), *example.shape))
-        for k, module in enumerate(modules):
-            copied = stack.module(k)
-            alone = copied(example)
+        all_alone = [stack.module(k)(example) for k in range(len(modules))]  # raises what is wrong with the module
+        try:
+            ours = stack(example.expand(len(modules), *example.shape))
+        except NotStackableError:
+            raise
+        except Exception as error:
+            reason = f"a trial of the stack raised {type(error).__name__}: {error}"
+            raise NotStackableError("", type(modules[0]).__name__, reason) from error
+        for k, (module, alone) in enumerate(zip(modules, all_alone, strict=True)):
             if ours[k].shape != alone.shape or not torch.allclose(ours[k], alone, 1e-3, 1e-4, equal_nan=True):
                 raise NotStackableError("", type(module).__name__, "a trial of the stack gave other outputs than it")
     stack.train(mode)

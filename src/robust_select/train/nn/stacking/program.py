@@ -83,6 +83,10 @@ class Program:
                     values[other] = None
         except NotStackableError as error:
             raise NotStackableError(error.module or _place(at), error.kind, error.reason) from None
+        except TypeError as error:  # torch takes these arguments, the rule does not: the module alone may run
+            raise NotStackableError(
+                _place(at), _kind(at), f"no rule is known for such arguments ({error})"
+            ) from error
         except Exception as error:  # a shape that does not fit, say: tell where, in the user's words
             error.add_note(f"in {_place(at) or 'the forward'}, when {x.shape[0]} instances ran as one on {_shown(x)}")
             raise
@@ -96,6 +100,14 @@ def _place(node: fx.Node | None) -> str:
     if node is None:
         return ""
     return str(node.target) if node.op == "call_module" else module_of(node)
+
+
+def _kind(node: fx.Node | None) -> str:
+    if node is None:
+        return ""
+    if node.op == "call_method":
+        return f".{node.target}()"
+    return f"{getattr(node.target, '__name__', node.target)}()"
 
 
 def _shown(x: Tensor) -> str:

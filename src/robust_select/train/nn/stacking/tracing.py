@@ -5,7 +5,7 @@ Called when a stack is made. Knows which layers and functions have rules, not wh
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, fx, nn
@@ -16,12 +16,12 @@ from robust_select.train.nn.stacking.layers import LAYERS
 
 
 def skeleton(module: nn.Module) -> nn.Module:
-    """Copy a module, all but its parameters and buffers, which both then share.
+    """Copy a module, all but its parameters, which both then share.
 
-    Tracing leaves constants in the module that it traces and stacks switch modes: not in the user's.
+    Tracing leaves constants in the module that it traces, runs what its ``forward`` does to its buffers, and stacks
+    switch modes: not in the user's.
     """
-    tensors = [*module.parameters(), *module.buffers()]
-    return copy.deepcopy(module, {id(tensor): tensor for tensor in tensors})
+    return copy.deepcopy(module, {id(tensor): tensor for tensor in module.parameters()})
 
 
 def trace(root: nn.Module, training: bool) -> fx.Graph:
@@ -35,7 +35,8 @@ def trace(root: nn.Module, training: bool) -> fx.Graph:
         A graph each of whose nodes has a rule.
 
     Raises:
-        NotStackableError: ``forward`` depends on the data, draws random numbers, or does something without a rule.
+        NotStackableError: ``forward`` depends on the data, draws random numbers, changes what the module holds, or
+            does something without a rule; or something has hooks.
 
     Example:
         >>> graph = trace(nn.Sequential(nn.Linear(2, 3), nn.ReLU()), training=True)
@@ -43,8 +44,9 @@ def trace(root: nn.Module, training: bool) -> fx.Graph:
         ['placeholder', 'call_module', 'call_module', 'output']
     """
     root.train(training)
+    _check_hooks("", root)
     tracer = _Tracer()
-    state = torch.random.get_rng_state()
+    state, held = torch.random.get_rng_state(), _held(root)
     try:
         graph = tracer.trace(root)
     except NotStackableError:
@@ -56,6 +58,7 @@ def trace(root: nn.Module, training: bool) -> fx.Graph:
     torch.random.set_rng_state(state)
     if drew:
         raise NotStackableError("", type(root).__name__, "its forward draws random numbers that do not depend on x")
+    _check_held(held)
     _check(graph, root)
     return graph
 
@@ -96,8 +99,7 @@ class _Tracer(fx.Tracer):
         made = type(m).__module__
         if type(m) not in LAYERS and made.startswith("torch.nn.modules.") and not _is_container(m):
             raise NotStackableError(name, type(m).__name__, "no rule is known for this kind of layer")
-        if m._forward_hooks or m._forward_pre_hooks:
-            raise NotStackableError(name, type(m).__name__, "it has forward hooks, which a stack would not call")
+        _check_hooks(name, m)
         result = super().call_module(m, forward, args, kwargs)
         self._path.pop()
         return result
@@ -131,8 +133,9 @@ def _check(graph: fx.Graph, root: nn.Module) -> None:
         elif node.op == "output" and not isinstance(node.args[0], fx.Node):
             raise NotStackableError("", type(root).__name__, "expected a forward that returns one tensor")
         if _is_in_place(node, root) and _is_seen_later(node):
-            reason = "it changes in place a value that is used again"
-            raise NotStackableError(where or str(node.target), str(node.target), reason)
+            reason = "it changes in place a value that is used again, or that the module keeps"
+            name = str(node.target) if node.op == "call_module" else where
+            raise NotStackableError(name, str(getattr(node.target, "__name__", node.target)), reason)
 
 
 def _check_layer(node: fx.Node, root: nn.Module) -> None:
@@ -143,6 +146,62 @@ def _check_layer(node: fx.Node, root: nn.Module) -> None:
         raise NotStackableError(str(node.target), type(layer).__name__, "it returns indices")
     if isinstance(layer, (nn.Softmax, nn.LogSoftmax)) and layer.dim is None:
         raise NotStackableError(str(node.target), type(layer).__name__, "it has no dim")
+
+
+def _check_hooks(name: str, module: nn.Module) -> None:
+    """Refuse hooks, of a module or of its own parameters.
+
+    Raises:
+        NotStackableError: naming the module.
+    """
+    kinds = {
+        "forward hooks": module._forward_hooks or module._forward_pre_hooks,
+        "backward hooks": module._backward_hooks or module._backward_pre_hooks,
+        "hooks of its parameters": any(
+            each._backward_hooks or each._post_accumulate_grad_hooks for each in module.parameters(recurse=False)
+        ),
+    }
+    for kind, found in kinds.items():
+        if found:
+            raise NotStackableError(name, type(module).__name__, f"it has {kind}, which a stack would not call")
+
+
+class _Held(NamedTuple):
+    """What a module holds besides parameters and submodules: a buffer, a tensor, a number or a text."""
+
+    path: str
+    module: nn.Module
+    name: str
+    value: Any
+    copied: Any
+
+
+def _held(root: nn.Module) -> list[_Held]:
+    """Note what modules hold, so that it shows what a ``forward`` changes; it runs only once, when it is traced."""
+    return [
+        _Held(path, module, name, value, value.detach().clone() if isinstance(value, Tensor) else value)
+        for path, module in root.named_modules()
+        for name, value in (*vars(module).items(), *module._buffers.items())
+        if isinstance(value, (Tensor, bool, int, float, str))
+    ]
+
+
+def _check_held(held: list[_Held]) -> None:
+    """Refuse a ``forward`` that changes what its modules hold.
+
+    Raises:
+        NotStackableError: naming the first such thing.
+    """
+    for path, module, name, value, copied in held:
+        now = getattr(module, name, None)
+        if isinstance(now, fx.Proxy):  # kept for later only: nothing of the graph reads it
+            continue
+        if isinstance(value, Tensor):
+            is_same = torch.equal(torch.nan_to_num(value), torch.nan_to_num(copied)) and now is value
+        else:
+            is_same = type(now) is type(copied) and (now == copied or now != now)
+        if not is_same:
+            raise NotStackableError(path, type(module).__name__, f"its forward changes {name!r}, which it keeps")
 
 
 def module_of(node: fx.Node) -> str:
@@ -162,6 +221,8 @@ def _is_seen_later(node: fx.Node) -> bool:
     changed = node.args[0]
     if not isinstance(changed, fx.Node):
         return False
+    if changed.op == "get_attr":  # a buffer, or a parameter
+        return True
     order = {each: position for position, each in enumerate(node.graph.nodes)}
     return any(order[user] > order[node] for user in changed.users)
 
