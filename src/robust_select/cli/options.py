@@ -17,6 +17,7 @@ import typer
 from robust_select.core.errors import InputError
 
 if TYPE_CHECKING:
+    from robust_select.core.columns import Columns
     from robust_select.select.rules import Rule
 
 Json = Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write the answer as JSON; - prints it.")]
@@ -43,6 +44,41 @@ SecondsPrefix = Annotated[
     str | None, typer.Option("--seconds-prefix", metavar="TEXT", help="The same for training times.")
 ]
 
+_PANEL = "Columns of a table that another tool has written, one row a training"
+CandidateColumn = Annotated[
+    str | None,
+    typer.Option("--candidate-column", metavar="NAME", rich_help_panel=_PANEL, help="Names of the candidates."),
+]
+ReplicateColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--replicate-column",
+        metavar="NAME",
+        rich_help_panel=_PANEL,
+        help="Whole numbers (a seed, say) that pair trainings; without it they are numbered as they come.",
+    ),
+]
+ScoreColumn = Annotated[
+    str | None, typer.Option("--score-column", metavar="NAME", rich_help_panel=_PANEL, help="Scores.")
+]
+SecondsColumn = Annotated[
+    str | None, typer.Option("--seconds-column", metavar="NAME", rich_help_panel=_PANEL, help="Training times.")
+]
+StateColumn = Annotated[
+    str | None,
+    typer.Option("--state-column", metavar="NAME", rich_help_panel=_PANEL, help="How each training ended."),
+]
+ParameterColumns = Annotated[
+    str | None,
+    typer.Option(
+        "--parameter-columns",
+        metavar="lr,width",
+        rich_help_panel=_PANEL,
+        help="Parameters; a * at the end stands for all that begin so: 'params_*'. Without --candidate-column, "
+        "rows with equal ones are replicates of one candidate.",
+    ),
+]
+
 TYPED = "robust_select.typed"
 """Where a context keeps the words that were typed after the program's name."""
 
@@ -64,6 +100,8 @@ RULE_OPTIONS: Mapping[str, tuple[type, str]] = {
     "batch": (int, "top-two: trainings at the same time after the warm-up."),
 }
 """Options that are settings of rules: their type and help. A rule's own default holds where none is given."""
+
+_SET_BY_PROGRAMS = frozenset({"taken_over"})  # what a selection goes on with, which nobody types
 
 _SETTING_OF = {"instances": "n"}  # where the option is named otherwise than the setting
 
@@ -151,12 +189,32 @@ def make_rule(choice: Choice, base: Mapping[str, Any] | None = None, is_toleranc
     return rule(name, **settings)
 
 
+def columns_of(**given: str | None) -> "Columns | None":
+    """Make the columns that the user named; None if there are none.
+
+    Args:
+        given: a column's name for each field of ``Columns``, ``params`` with commas; None if not given.
+
+    Example:
+        >>> columns_of(score="loss", params="lr, opt.*", state=None).params
+        ('lr', 'opt.*')
+    """
+    from robust_select.core.columns import Columns
+
+    found: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if not found:
+        return None
+    if "params" in found:
+        found["params"] = tuple(part for name in found["params"].split(",") if (part := name.strip()))
+    return Columns(**found)
+
+
 def settings_of(name: str) -> frozenset[str]:
-    """List the settings of a rule."""
+    """List the settings of a rule that a user gives."""
     from robust_select.select.rules import RULES
 
     made: Any = RULES[name]
-    return frozenset(item.name for item in dataclasses.fields(made))
+    return frozenset(item.name for item in dataclasses.fields(made)) - _SET_BY_PROGRAMS
 
 
 def _misplaced(name: str, option: str) -> str:

@@ -10,6 +10,7 @@ import typer
 
 from robust_select.cli.answers import check_targets, selection_answer, write_json
 from robust_select.cli.options import (
+    CandidateColumn,
     Choice,
     Figures,
     Format,
@@ -17,9 +18,15 @@ from robust_select.cli.options import (
     Html,
     Json,
     Maximize,
+    ParameterColumns,
     Quiet,
+    ReplicateColumn,
+    ScoreColumn,
     ScorePrefix,
+    SecondsColumn,
     SecondsPrefix,
+    StateColumn,
+    columns_of,
     make_rule,
     takes_rule,
     typed,
@@ -61,6 +68,12 @@ def replay(
     fresh: Fresh = None,
     score_prefix: ScorePrefix = None,
     seconds_prefix: SecondsPrefix = None,
+    candidate_column: CandidateColumn = None,
+    replicate_column: ReplicateColumn = None,
+    score_column: ScoreColumn = None,
+    seconds_column: SecondsColumn = None,
+    state_column: StateColumn = None,
+    parameter_columns: ParameterColumns = None,
     json: Json = None,
     html: Html = None,
     samples: Annotated[
@@ -85,7 +98,15 @@ def replay(
     by = criteria.criterion(criterion, _tolerance(choice, criterion))
     name = choice.rule or _REPLAYED
     make_rule(choice, {"name": name}, by.tolerance is not None)  # refuses bad options before a long table is read
-    read = read_table(table, score_prefix, seconds_prefix)
+    columns = columns_of(
+        candidate=candidate_column,
+        replicate=replicate_column,
+        score=score_column,
+        seconds=seconds_column,
+        state=state_column,
+        params=parameter_columns,
+    )
+    read = read_table(table, score_prefix, seconds_prefix, columns)
     revealed = _order(order, seed, replicates, read.n_replicates)
     every = {"max_instances": max(len(revealed), _MANY)}  # a table's replicates are there: all of them may be used
     starts = {

@@ -1,4 +1,4 @@
-"""Tables of scores, candidates x replicates: read from CSV, Parquet and pandas, written back.
+"""Tables of scores, candidates x replicates: read from CSV, Parquet, pandas and Arrow (Polars), written back.
 
 Called by replay, measure, the ledger's export and users who bring results of their own. Knows nothing of
 criteria or rules.
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from robust_select.core.columns import Columns, listed, name_column
 from robust_select.core.errors import InputError, MissingExtraError, TableError
 from robust_select.core.instances import State
 from robust_select.core.protocols import Direction, Floats, losses_of
@@ -140,12 +141,13 @@ class Table:
     @classmethod
     def from_frame(
         cls,
-        frame: pd.DataFrame,
+        frame: Any,
         score_prefix: str | None = None,
         seconds_prefix: str | None = None,
         source: str = "the data frame",
+        columns: Columns | None = None,
     ) -> "Table":
-        """Read a table from pandas, long or wide.
+        """Read a table from pandas, or anything that speaks Arrow (Polars, DuckDB, pyarrow), long or wide.
 
         Long: columns ``candidate, replicate, score``, optionally ``seconds``, ``state`` and the score after each
         epoch (``epoch_1``, ``epoch_2``, ...); every other column is a parameter. A row without a usable score
@@ -155,29 +157,49 @@ class Table:
         CSV file is a diverged training.
 
         Args:
-            frame: the data.
+            frame: a pandas data frame, or an object with Arrow's ``__arrow_c_stream__``.
             score_prefix: makes the table wide: the score columns are this prefix and a number.
             seconds_prefix: the same for the columns of training times.
             source: named in messages.
+            columns: makes the table long, with columns of other names: which is what.
 
         Raises:
             TableError: what is wrong, and where.
+            InputError: prefixes and columns together.
+            MissingExtraError: an Arrow object without pyarrow.
         """
+        frame = _as_pandas(frame, source)
         if frame.shape[0] == 0:
             raise TableError("expected at least one row, came an empty table", source)
         if not frame.columns.is_unique:
             twice = frame.columns[frame.columns.duplicated()][0]
             raise TableError(f"expected columns with different names, came {twice!r} twice", source)
+        if columns is not None:
+            if score_prefix is not None or seconds_prefix is not None:
+                raise InputError("expected a table that is long or wide, came columns of a long one and a prefix")
+            return _from_long(columns.long(frame, source), f"{source} ({columns})")
         if score_prefix is None and {"replicate", "score"} <= set(frame.columns):
             return _from_long(frame, source)
         return _from_wide(frame, score_prefix, seconds_prefix, source)
 
 
-def read_table(path: str | Path, score_prefix: str | None = None, seconds_prefix: str | None = None) -> Table:
+def read_table(
+    path: str | Path,
+    score_prefix: str | None = None,
+    seconds_prefix: str | None = None,
+    columns: Columns | None = None,
+) -> Table:
     r"""Read a table from a CSV or Parquet file; ``Table.from_frame`` says what it may look like.
+
+    Args:
+        path: of the file.
+        score_prefix: of a wide table's columns of scores.
+        seconds_prefix: of a wide table's columns of training times.
+        columns: which column is what, of a table that another tool has written.
 
     Raises:
         TableError: the file is missing, unreadable or not a table.
+        InputError: prefixes and columns together.
         MissingExtraError: Parquet without pyarrow.
 
     Example:
@@ -210,7 +232,7 @@ def read_table(path: str | Path, score_prefix: str | None = None, seconds_prefix
     ) as error:
         detail = "the file is empty" if isinstance(error, pd.errors.EmptyDataError) else str(error).strip()
         raise TableError(f"expected a CSV or Parquet table, but {detail}", str(path)) from error
-    return Table.from_frame(frame, score_prefix, seconds_prefix, source=str(path))
+    return Table.from_frame(frame, score_prefix, seconds_prefix, str(path), columns)
 
 
 def write_frame(frame: pd.DataFrame, path: str | Path) -> None:
@@ -239,6 +261,22 @@ def write_frame(frame: pd.DataFrame, path: str | Path) -> None:
         raise InputError(f"expected a file name ending in .csv or .parquet, came {path.name!r}")
 
 
+def _as_pandas(frame: Any, source: str) -> pd.DataFrame:
+    """Take a pandas data frame as it is, anything else through Arrow's C stream."""
+    if isinstance(frame, pd.DataFrame):
+        return frame
+    if not hasattr(frame, "__arrow_c_stream__"):
+        raise TableError(
+            f"expected a pandas or Polars data frame, or an Arrow table, came a {type(frame).__name__}", source
+        )
+    try:
+        import pyarrow as pa
+    except ImportError as error:
+        raise MissingExtraError("pyarrow", "parquet") from error
+    made: pd.DataFrame = pa.table(frame).to_pandas()
+    return made
+
+
 def _numbers(column: "pd.Series[Any]", empty: float, source: str) -> Floats:
     """Read a column of numbers: ``empty`` where there is nothing, inf where nan or infinity is written."""
     is_number = pd.api.types.is_numeric_dtype(column.dtype)
@@ -257,7 +295,7 @@ def _numbers(column: "pd.Series[Any]", empty: float, source: str) -> Floats:
 
 
 def _from_long(frame: pd.DataFrame, source: str) -> Table:
-    column = _name_column(frame)
+    column = name_column(frame)
     if column is None:
         raise TableError("expected a column 'candidate' (or 'model') beside 'replicate' and 'score'", source)
     if frame[column].isna().any():
@@ -315,13 +353,13 @@ def _from_wide(frame: pd.DataFrame, score_prefix: str | None, seconds_prefix: st
         wanted = "" if score_prefix is None else f" named {score_prefix}0, {score_prefix}1, ..."
         raise TableError(
             f"expected scores: either columns candidate, replicate, score, or one row a candidate and a column "
-            f"a replicate{wanted} (--score-prefix); came columns {_listed(frame.columns)}{hint}",
+            f"a replicate{wanted} (--score-prefix); came columns {listed(frame.columns)}{hint}",
             source,
         )
     seconds_columns = _numbered(frame, "seconds_" if seconds_prefix is None else seconds_prefix)
     if seconds_prefix is not None and not seconds_columns:
         raise TableError(
-            f"expected columns named {seconds_prefix}0, {seconds_prefix}1, ..., came {_listed(frame.columns)}",
+            f"expected columns named {seconds_prefix}0, {seconds_prefix}1, ..., came {listed(frame.columns)}",
             source,
         )
     scores = np.column_stack([_numbers(frame[name], np.nan, source) for name in score_columns.values()])
@@ -332,11 +370,9 @@ def _from_wide(frame: pd.DataFrame, score_prefix: str | None, seconds_prefix: st
             if number in seconds_columns:
                 column = _numbers(frame[seconds_columns[number]], np.nan, source)
                 seconds[:, position] = _finite_or_nan(column)
-    name_column = _name_column(frame)
-    names = (
-        [str(row) for row in range(len(frame))] if name_column is None else _wide_names(frame[name_column], source)
-    )
-    used = {*score_columns.values(), *seconds_columns.values(), name_column}
+    named_by = name_column(frame)
+    names = [str(row) for row in range(len(frame))] if named_by is None else _wide_names(frame[named_by], source)
+    used = {*score_columns.values(), *seconds_columns.values(), named_by}
     return Table(tuple(names), scores, seconds, _params(frame, [name for name in frame.columns if name not in used]))
 
 
@@ -354,10 +390,6 @@ def _wide_names(column: "pd.Series[Any]", source: str) -> list[str]:
             )
         seen[name] = row
     return names
-
-
-def _name_column(frame: pd.DataFrame) -> str | None:
-    return next((name for name in ("candidate", "model") if name in frame.columns), None)
 
 
 def _replicates(column: "pd.Series[Any]", source: str) -> "np.ndarray[Any, np.dtype[np.int64]]":
@@ -383,11 +415,6 @@ def _numbered(frame: pd.DataFrame, prefix: str) -> dict[int, str]:
 def _stem(name: str) -> str:
     match = re.fullmatch(r"(.*\D)\d+", name)
     return match[1] if match else ""
-
-
-def _listed(columns: "pd.Index[Any]") -> str:
-    shown = ", ".join(map(str, columns[:12]))
-    return shown + (f", ... ({len(columns)} columns)" if len(columns) > 12 else "")
 
 
 def _finite_or_nan(values: Floats) -> Floats:

@@ -5,7 +5,7 @@ Called by ``Selection``. Knows nothing of the other rules.
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,9 @@ class TopTwo:
         budget: of all trainings together; None for no other limit.
         batch: instances that may be in training at the same time once the warm-up is over: as many as workers, or
             twice as many. The result depends on it, not on the number of workers.
+        taken_over: (C,) instances of each candidate, its first ones, that are known from before; missing ones count
+            as 0. They are asked for first, all of them, and everybody else as often as the warm-up says; the budget
+            and ``max_instances`` count them.
 
     Raises:
         InputError: a number out of range.
@@ -69,6 +72,7 @@ class TopTwo:
     max_instances: int = 200
     budget: int | None = None
     batch: int = 1
+    taken_over: tuple[int, ...] = field(default=(), repr=False)
     name = "top-two"
 
     def __post_init__(self) -> None:
@@ -83,10 +87,14 @@ class TopTwo:
         if self.budget is not None:
             check_count("budget", self.budget, 1)
         check_count("batch", self.batch, 1)
+        object.__setattr__(self, "taken_over", tuple(self.taken_over))
+        for n in self.taken_over:
+            check_count("taken_over", n, 0)
 
     def settings(self) -> Mapping[str, Any]:
-        """Give what the rule was made with."""
-        return asdict(self)
+        """Give what the rule was made with; ledgers from before something could be taken over say nothing of it."""
+        settings = asdict(self)
+        return settings if self.taken_over else {key: settings[key] for key in settings if key != "taken_over"}
 
     def check(self, criterion: Criterion) -> None:
         """Refuse a criterion of one candidate that depends on the others.
@@ -112,11 +120,13 @@ class TopTwo:
         counts = np.asarray(evidence.n_asked)
         everybody = np.arange(len(counts))
         n_first = self._n_first(evidence.criterion, len(counts), n_most)
+        if self.taken_over and counts.max() == 0:
+            return Decision(self._known_and_first(len(counts), n_first))
         if counts.min() < n_first:
             return Decision(next_replicates(everybody, int(counts.min()), n_first))
         order = evidence.criterion.order(evidence.losses)
         n_pilot = min(len(counts), max(_PILOT_LEAST, min(_PILOT_MOST, len(counts) // _PILOT_SHARE)))
-        if evidence.n_steps == 0 and counts.max() < min(_PILOT_INSTANCES, n_most):
+        if evidence.n_steps == 0 and not self.taken_over and counts.max() < min(_PILOT_INSTANCES, n_most):
             pilot = next_replicates(np.sort(order[:n_pilot]), int(counts.min()), min(_PILOT_INSTANCES, n_most))
             if self.budget is None or counts.sum() + len(pilot) <= self.budget:
                 return Decision(pilot)
@@ -127,6 +137,17 @@ class TopTwo:
         n_first = min(max(self.warmup, _SPREAD_LEAST if by.kind == "spread" else 1), n_most)
         is_affordable = self.budget is None or n_first * n_candidates <= self.budget
         return n_first if is_affordable else self.warmup
+
+    def _known_and_first(self, n_candidates: int, n_first: int) -> Ints:
+        """List what is known from before, and everybody's first instances."""
+        if len(self.taken_over) > n_candidates:
+            raise InputError(
+                f"expected instances taken over of {n_candidates} candidates at most, came {len(self.taken_over)}"
+            )
+        wanted = np.full(n_candidates, n_first)
+        wanted[: len(self.taken_over)] = np.maximum(self.taken_over, n_first)
+        rows = [next_replicates(np.flatnonzero(wanted > at), at, at + 1) for at in range(int(wanted.max()))]
+        return np.concatenate(rows)
 
     def _allocate(self, evidence: Evidence, counts: Ints, n_most: int) -> Decision:
         found = posterior(evidence.losses, evidence.criterion)
