@@ -95,19 +95,25 @@ class Browser:
         return json.loads(line)
 
     def open(self, path: Path | str, width: int = 1400, height: int = 1000, is_dark: bool = False) -> float:
-        """Open a file or an address in a window of this size; gives the seconds until the page said it is ready."""
+        """Open a file or an address in a window of this size, and wait until all of it is drawn.
+
+        Gives the seconds until the page said it is ready: what can be seen is drawn, and its controls work.
+        """
         self.send(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 640
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if is_dark else "light"}
         self.send("Emulation.setEmulatedMedia", features=[scheme])
         self.events.clear()
-        started = time.monotonic()
+        started, ready = time.monotonic(), None
         self.send("Page.navigate", url=path if isinstance(path, str) else path.resolve().as_uri())
         while time.monotonic() - started < _PATIENCE_SECONDS:
             # a page of which a script fails never gets ready; its errors say why
-            if self.evaluate("document.documentElement?.dataset.state === 'ready'"):
-                return time.monotonic() - started
+            state = self.evaluate("({...document.documentElement?.dataset})")
+            if state.get("state") == "ready" and ready is None:
+                ready = time.monotonic() - started
+            if ready is not None and state.get("drawn") == "all":
+                return ready
             assert not self.errors(), self.errors()
             time.sleep(0.02)
         raise AssertionError("the page did not get ready")

@@ -12,10 +12,12 @@ import typer
 from robust_select.cli.answers import check_targets, plain, write_json
 from robust_select.cli.options import Json, LedgerArgument, StudyName
 from robust_select.cli.show import say, show_table
-from robust_select.core.errors import LedgerError
+from robust_select.core.errors import InputError, LedgerError
 
 if TYPE_CHECKING:
-    from robust_select.ledger import Ledger
+    import pandas as pd
+
+    from robust_select.ledger import Ledger, StudyRecord
 
 
 def status(ledger: LedgerArgument, study: StudyName = None, json: Json = None) -> None:
@@ -115,6 +117,9 @@ def export(
     ledger: LedgerArgument,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="File to write: .csv or .parquet.")],
     study: StudyName = None,
+    curves: Annotated[
+        bool, typer.Option("--curves", help="Also the score after each epoch: columns epoch_1, epoch_2, ...")
+    ] = False,
 ) -> None:
     """Write the scores of a study as a long table, one row an instance."""
     from robust_select.core.tables import write_frame
@@ -122,6 +127,28 @@ def export(
 
     check_targets(out)
     with open_ledger(ledger, must_exist=True) as opened:
-        frame = opened.frame(opened.study(study))
+        record = opened.study(study)
+        frame = opened.frame(record)
+        if curves:
+            frame = _with_curves(frame, opened, record)
     write_frame(frame, out)
     say(f"{len(frame):,} instances written to {out}. Replay them: robust-select replay {shlex.quote(str(out))}")
+
+
+def _with_curves(frame: "pd.DataFrame", ledger: "Ledger", record: "StudyRecord") -> "pd.DataFrame":
+    """Add the columns of the curves.
+
+    Raises:
+        InputError: no instance has a curve.
+    """
+    from dataclasses import replace
+
+    found = ledger.curves(record)
+    if found is None:
+        raise InputError(
+            f"expected instances with curves for --curves, came study {record.name!r} without any: its trainer gives "
+            "scores alone; leave --curves out, or let it return Outcome(score, curve=...)"
+        )
+    with_curves = replace(ledger.table(record), curves=found).to_frame()
+    epochs = [f"epoch_{epoch + 1}" for epoch in range(found.shape[2])]
+    return frame.merge(with_curves[["candidate", "replicate", *epochs]], on=["candidate", "replicate"], how="left")

@@ -5,14 +5,18 @@ Called by the program. Knows nothing of trainers; never writes into a ledger.
 
 import contextlib
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from robust_select.cli.answers import check_targets, study_answer, write_json
 from robust_select.cli.options import Figures, Format, Html, Json, LedgerArgument, StudyName
 from robust_select.cli.show import clean, say, shown_url
+from robust_select.cli.sources import sources_of
 from robust_select.core.errors import InputError
+
+if TYPE_CHECKING:
+    from robust_select.report.sources import Sources
 
 _LOOPBACK = "127.0.0.1"
 _PORT = 8642
@@ -65,26 +69,44 @@ def _write(
 
     with open_ledger(ledger, must_exist=True) as opened:
         found = read_result(opened, study)
+        known = sources_of(opened, found.study, found.result.direction) if html or card or figures else None
     written: list[Path] = []
     if html is not None:
         from robust_select.report.page import write_page
 
-        write_page(found.result, html, title=found.study.name, provenance=found.provenance, base=found.base)
+        write_page(
+            found.result,
+            html,
+            title=found.study.name,
+            provenance=found.provenance,
+            base=found.base,
+            sources=known,
+        )
         written.append(html)
     if card is not None:
         from robust_select.report.card import card_of_result, write_card
 
-        write_card(card_of_result(found.result, found.provenance), card)
+        write_card(card_of_result(found.result, found.provenance, known), card)
         written.append(card)
     if figures is not None:
         from robust_select.report.figures import save_figures
 
         written.extend(save_figures(found.result, figures, format, found.base))  # type: ignore[arg-type]
+        written.extend(_save_sources(known, figures, format))
     if json is not None:
         write_json(study_answer(found.result, found.rule, found.study.name, shown_url(ledger)), json)
     if json != "-":
         for path in written:
             say(f"Written: {path}")
+
+
+def _save_sources(known: "Sources | None", folder: Path, format: str) -> list[Path]:
+    """Save a figure of the shares of each crossed design."""
+    from robust_select.report.figures import draw_sources, save_figure
+
+    crossed = () if known is None else known.crossed
+    names = [f"06-sources{'' if len(crossed) == 1 else f'-{at}'}.{format}" for at in range(1, len(crossed) + 1)]
+    return [save_figure(draw_sources(one.shares), folder / name) for one, name in zip(crossed, names, strict=True)]
 
 
 def _serve(ledger: str, study: str | None, host: str, port: int, is_quiet: bool) -> None:

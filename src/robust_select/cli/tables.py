@@ -19,7 +19,7 @@ from robust_select.cli.options import (
     Workers,
     typed,
 )
-from robust_select.cli.show import show_measurement
+from robust_select.cli.show import say, show_measurement
 from robust_select.cli.sources import (
     alone_designs,
     answer_alone,
@@ -69,6 +69,10 @@ def measure(
     seconds_prefix: SecondsPrefix = None,
     workers: Workers = None,
     ledger: LedgerOption = None,
+    card: Annotated[
+        Path | None,
+        typer.Option("--card", metavar="CARD", help="Write the best one's robustness card: .md, .tex or .json."),
+    ] = None,
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
@@ -79,10 +83,14 @@ def measure(
     from robust_select.analysis import measure as measuring
     from robust_select.stats.criteria import criterion as look_up
 
-    check_targets(json)
+    check_targets(json, card)
+    if card is not None:
+        from robust_select.report.card import check_card_path
+
+        check_card_path(card)
     check_options(source, sources, {"--design": design, "--alone": alone})
     if sources:
-        refuse_with_sources({"--criterion": criterion, "--design": design if alone else None})
+        refuse_with_sources({"--criterion": criterion, "--design": design if alone else None, "--card": card})
     if criterion is not None:
         look_up(criterion)
     is_shown = not quiet and json != "-"
@@ -107,7 +115,7 @@ def measure(
             answer_crossed(trained(crossed)[0], crossed, confidence, seed, json, is_shown)
             return
         table, study = trained()
-        direction = study.direction
+        direction, conditions = study.direction, _conditions(study)
         by = criterion or ("std" if study.criterion.tolerance is not None else study.criterion.name)
     else:
         from robust_select.core.tables import read_table
@@ -120,7 +128,7 @@ def measure(
             crossed = crossed_design(design, None, is_table=True)
             answer_crossed(table, crossed, confidence, seed, json, is_shown)
             return
-        direction = "maximize" if maximize else "minimize"
+        direction, conditions = "maximize" if maximize else "minimize", {"Table": source.name}
         by = criterion or "q3+iqr"
     found = measuring.measure(table, by, direction, confidence, resamples, seed)
     if json is not None:
@@ -137,8 +145,14 @@ def measure(
             },
             json,
         )
+    if card is not None:
+        from robust_select.report.card import card_of, write_card
+
+        write_card(card_of(found, direction=direction, conditions=conditions), card)
     if is_shown:
         show_measurement(found)
+        if card is not None:
+            say(f"Written: {card}")
 
 
 def _refuse(source: Path, options: dict[str, Any]) -> None:
@@ -147,6 +161,14 @@ def _refuse(source: Path, options: dict[str, Any]) -> None:
     for option, value in options.items():
         if value not in (None, False):
             raise InputError(f"expected no {option} with a {kind}, came {option} with {source}: it is for a {other}")
+
+
+def _conditions(study: "Study") -> dict[str, str]:
+    """Say what a measurement holds for; its rule chose nothing."""
+    from robust_select.study.reading import provenance
+
+    found = provenance(study.name, study.settings(), study.origin)
+    return {label: text for label, text in found.items() if label != "Rule"}
 
 
 def _measuring_study(
@@ -161,6 +183,7 @@ def _measuring_study(
     from robust_select.study import Study
     from robust_select.study.designed import designed
     from robust_select.study.file import read_study
+    from robust_select.study.sources import sources_name, subset_name
 
     n_each = _N_MEASURED if n_instances is None else n_instances
     rule = Exhaustive(n_each if design is None else design.n_instances)
@@ -170,13 +193,9 @@ def _measuring_study(
         if name not in known:
             raise InputError(f"expected candidates of {path} ({', '.join(known)}), came --candidate {name!r}")
     chosen = [known[name] for name in dict.fromkeys(names or known)]
-    about = f"measure {read.name}, {rule.n} times" if design is None else f"sources of {read.name}, {design}"
-    from robust_select.core.designs import Alone
-
-    if isinstance(design, Alone):
-        about += f", {rule.n} times"
+    about = f"measure {read.name}, {rule.n} times" if design is None else sources_name(read.name, design)
     if len(chosen) < len(known):
-        about += f", {len(chosen)} candidates {_fingerprint([item.name for item in chosen])}"
+        about = subset_name(about, [item.name for item in chosen])
     study = Study(
         chosen,
         read.trainer if design is None else designed(read.trainer, design, read.seed),
@@ -189,10 +208,3 @@ def _measuring_study(
     )
     study.origin.update(read.origin)
     return study, workers
-
-
-def _fingerprint(names: list[str]) -> str:
-    """Tell one choice of candidates from another in a study's name."""
-    import zlib
-
-    return f"{zlib.crc32(repr(names).encode()):08x}"

@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from robust_select.analysis.winner import winner
 from robust_select.core.errors import InputError
 from robust_select.core.protocols import Direction
 from robust_select.core.version import __version__
+from robust_select.report.sources import CardSources, Sources, design_text, shares_of, shares_text
 from robust_select.report.words import number
 from robust_select.select.result import Result
 from robust_select.stats.winner import Estimate
@@ -53,6 +54,7 @@ class Card:
         equivalent: the others that are as good within the tolerance, where the rule says so.
         conditions: what else it holds for, label to text.
         caveats: what a reader must know before quoting it.
+        sources: what each random stream contributes to the variance, where that was measured.
     """
 
     candidate: str
@@ -73,9 +75,12 @@ class Card:
     equivalent: tuple[str, ...]
     conditions: Mapping[str, str]
     caveats: tuple[str, ...]
+    sources: CardSources | None = None
 
 
-def card_of_result(result: Result, conditions: Mapping[str, str] | None = None) -> Card:
+def card_of_result(
+    result: Result, conditions: Mapping[str, str] | None = None, sources: Sources | None = None
+) -> Card:
     """Make the card of the selected candidate, free of the winner's curse.
 
     From its fresh instances alone where there are two at least, else from all scores with a correction
@@ -85,6 +90,7 @@ def card_of_result(result: Result, conditions: Mapping[str, str] | None = None) 
         result: of a selection, finished or not.
         conditions: what else it holds for, label to text (study, seed, trainer, versions ...); long texts and the
             command are left out, and "Rule" gives the rule with its settings.
+        sources: what is known of the sources of randomness of the study's candidates.
 
     Example:
         >>> import numpy as np
@@ -125,6 +131,7 @@ def card_of_result(result: Result, conditions: Mapping[str, str] | None = None) 
         equivalent=tuple(name for name in result.equivalent if name != result.selected),
         conditions=_quotable(given),
         caveats=(*_of_selection(result, n_fresh), *_of_instances(len(used), unusable)),
+        sources=shares_of(sources, result.selected),
     )
 
 
@@ -239,6 +246,7 @@ def card_json(card: Card) -> str:
             "probability": card.probability,
             "equivalent": list(card.equivalent),
         },
+        "sources": None if card.sources is None else asdict(card.sources),
         "conditions": dict(card.conditions),
         "caveats": list(card.caveats),
         "sentence": sentence(card),
@@ -296,6 +304,9 @@ def card_rows(card: Card) -> list[tuple[str, str]]:
         rows.append(("Posterior probability", text))
     if card.equivalent:
         rows.append(("As good within the tolerance", ", ".join(card.equivalent)))
+    if card.sources is not None:
+        text = f"{shares_text(card.sources)}; {design_text(card.sources)}"
+        rows.append(("Sources of its variance", text))
     rows += list(card.conditions.items())
     if card.caveats:
         rows.append(("Caveats", "; ".join(card.caveats)))

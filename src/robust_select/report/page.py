@@ -31,12 +31,13 @@ from robust_select.report.card import (
 )
 from robust_select.report.data import page_data, script_json, stability_data
 from robust_select.report.playground import Playground, playground_data
+from robust_select.report.sources import Sources, sources_data, sources_html
 from robust_select.report.words import caveats, headline, key_numbers, savings
 from robust_select.select.result import Result
 
 _SCRIPTS = (
     *("base.js", "path.js", "cost.js", "trainings.js", "scores.js", "front.js", "table.js"),
-    *("stability.js", "card.js", "playground.js", "live.js", "page.js"),
+    *("stability.js", "sources.js", "card.js", "playground.js", "live.js", "later.js", "page.js"),
 )
 _PER_LINE = 5
 
@@ -62,6 +63,7 @@ def write_page(
     base: str | None = None,
     playground: Playground | None = None,
     curves: Table | None = None,
+    sources: Sources | None = None,
 ) -> None:
     """Write a result as one HTML file that opens without a network.
 
@@ -74,6 +76,7 @@ def write_page(
         base: name of the base model, the one that the others vary; it gets a star.
         playground: what other settings would have selected; the page then has controls for them.
         curves: scores with curves, to show how stable the ranking is from epoch to epoch; by default the result's.
+        sources: what is known of the sources of randomness of the candidates.
 
     Raises:
         InputError: the folder does not exist, or ``base`` names no candidate.
@@ -81,7 +84,7 @@ def write_page(
     path = Path(path)
     if not path.parent.is_dir():
         raise InputError(f"expected a folder to write the page to, found none at {path.parent}")
-    html = page_html(result, title, provenance, base, playground, curves)
+    html = page_html(result, title, provenance, base, playground, curves, sources)
     path.write_text(html, encoding="utf-8", errors="xmlcharrefreplace", newline="\n")
 
 
@@ -92,6 +95,7 @@ def page_html(
     base: str | None = None,
     playground: Playground | None = None,
     curves: Table | None = None,
+    sources: Sources | None = None,
 ) -> str:
     """Make the page; the arguments are those of ``write_page``.
 
@@ -101,7 +105,9 @@ def page_html(
     data = _data(result, base, curves)
     if playground is not None:
         data["playground"] = playground_data(playground)
-    return _page(result, title, provenance or {}, data, is_live=False).html
+    if sources is not None:
+        data["sources"] = sources_data(sources, result.selected)
+    return _page(result, title, provenance or {}, data, is_live=False, sources=sources).html
 
 
 def live_page(
@@ -152,6 +158,7 @@ def _page(
     provenance: Mapping[str, str],
     data: Mapping[str, object],
     is_live: bool,
+    sources: Sources | None = None,
 ) -> Page:
     from plotly.offline import get_plotlyjs
 
@@ -161,7 +168,11 @@ def _page(
     sections = {
         "live": _asset("live.html") if is_live else "",
         **{name: _asset(f"{name}.html") if name in data else "" for name in ("playground", "stability")},
+        "sources": "",
     }
+    if sources is not None:
+        pieces = sources_html(sources, result.selected)
+        sections["sources"] = Template(_asset("sources.html")).substitute(pieces)
     html = Template(_asset("page.html")).substitute(
         policy=escape(policy),
         title=escape(title),
@@ -169,7 +180,7 @@ def _page(
         data=script_json(data),
         plotly=plotly_script,
         script=page_script,
-        **_parts(result, provenance),
+        **_parts(result, provenance, sources),
         **sections,
     )
     return Page(html, policy)
@@ -189,7 +200,7 @@ def _is_finished(result: Result) -> bool:
     return result.stop_reason != "not finished"
 
 
-def _parts(result: Result, provenance: Mapping[str, str]) -> dict[str, str]:
+def _parts(result: Result, provenance: Mapping[str, str], sources: Sources | None = None) -> dict[str, str]:
     """Give the pieces of HTML that change with the result, by the names they have in the page."""
     found = overview(result)
     what, how_sure = headline(found)
@@ -199,7 +210,7 @@ def _parts(result: Result, provenance: Mapping[str, str]) -> dict[str, str]:
         "caveats": "".join(f"<li>{text}</li>" for text in caveats(found)),
         "numbers": _numbers(found),
         "savings": _savings(found),
-        "card": _card(card_of_result(result, {"Rule": found.rule, **provenance})),
+        "card": _card(card_of_result(result, {"Rule": found.rule, **provenance}, sources)),
         "provenance": _provenance(result, found, provenance),
     }
 

@@ -15,6 +15,15 @@ from robust_select.stats.criteria import criterion
 _FEW = 6
 _CLOSE = 2.0
 _HARDLY = 50.0
+_MEANINGS = {
+    "min": "the best instance",
+    "q3": "the worse quartile",
+    "q3+iqr": "the worse quartile plus the interquartile range",
+    "max": "the worst instance",
+    "iqr": "interquartile range",
+    "cvar": "mean of the worst quarter",
+    "std-within-tolerance": "the spread, of those whose mean is within the tolerance of the best",
+}
 
 
 @dataclass(frozen=True)
@@ -90,7 +99,7 @@ def _what(found: Overview) -> str:
     if found.n_instances == 0:
         return f"{name} comes first of {_count(found.n_candidates, 'candidate')}, but it has not been trained."
     over = _count(found.n_instances, "instance")
-    spread = "" if not math.isfinite(found.std) else f", standard deviation {number(found.std)}"
+    spread = "" if not math.isfinite(found.std) else f", standard deviation {number(found.std, 3)}"
     mean = "" if found.criterion == "mean" else f", mean {number(found.mean)}"
     if math.isnan(found.value):
         return (
@@ -107,7 +116,9 @@ def _what(found: Overview) -> str:
         chosen = "was trained alone"
     if found.stop_reason == "not finished":
         chosen = f"is the best so far of {_count(found.n_candidates, 'candidate')}"
-    return f"{name} {chosen}: {escape(found.criterion)} {number(found.value)} over {over}{mean}{spread}."
+    meaning = _MEANINGS.get(found.criterion)
+    by = escape(found.criterion) + ("" if meaning is None else f" ({meaning})")
+    return f"{name} {chosen}: {by} {number(found.value)} over {over}{mean}{spread}."
 
 
 def _how_sure(found: Overview) -> str:

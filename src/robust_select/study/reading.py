@@ -167,7 +167,9 @@ def _selection(record: StudyRecord, url: str) -> Selection:
 def _rule_text(settings: Any) -> str:
     if not isinstance(settings, Mapping):
         return ""
-    others = ", ".join(f"{key}={json.dumps(value)}" for key, value in settings.items() if key != "name")
+    others = ", ".join(
+        f"{key}={json.dumps(value)}" for key, value in settings.items() if key != "name" and value is not None
+    )
     return f"{settings.get('name')}{f' ({others})' if others else ''}"
 
 

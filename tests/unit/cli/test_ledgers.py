@@ -1,8 +1,10 @@
+import numpy as np
 import pandas as pd
 import pytest
 
 from robust_select.core.candidates import grid
 from robust_select.core.instances import Outcome
+from robust_select.core.tables import read_table
 from robust_select.ledger import open_ledger
 
 SETTINGS = {"rule": {"name": "halving", "warmup": 2}, "criterion": "mean", "direction": "minimize", "seed": 7}
@@ -65,6 +67,31 @@ def test_export(invoke, ledger, tmp_path, name, read):
 def test_what_is_exported_can_be_replayed(invoke, answer, ledger, tmp_path):
     invoke("export", ledger, tmp_path / "out.csv", "--study", "done")
     assert answer("replay", tmp_path / "out.csv", "--rule", "halving", "--warmup", 2)["selected"] == "width=1"
+
+
+def test_curves_are_exported_and_read_again(invoke, ledger, tmp_path):
+    with open_ledger(ledger) as opened:
+        record = opened.create_study("curved", SETTINGS, grid(width=[1, 2]))
+        opened.record(record, [(0, 0, Outcome(0.1, curve=(0.9, 0.5, 0.1))), (1, 0, Outcome(0.2, curve=(0.8, 0.2)))])
+        opened.record(record, [(1, 1, Outcome(float("nan"), curve=(0.7, float("inf"))))])
+    done = invoke("export", ledger, tmp_path / "out.csv", "--study", "curved", "--curves")
+    assert done.exit_code == 0
+    frame = pd.read_csv(tmp_path / "out.csv", keep_default_na=False)
+    assert frame["epoch_1"].tolist() == [0.9, 0.8, 0.7]
+    assert frame["epoch_3"].tolist() == ["0.1", "", ""]
+    assert frame["state"].tolist() == ["complete", "complete", "diverged"]
+    read = read_table(tmp_path / "out.csv")
+    np.testing.assert_array_equal(read.curves[:, 0], [[0.9, 0.5, 0.1], [0.8, 0.2, np.nan]])
+    assert [list(params) for params in read.params] == [["width"], ["width"]]
+    invoke("export", ledger, tmp_path / "out.csv", "--study", "curved")
+    assert "epoch_1" not in pd.read_csv(tmp_path / "out.csv").columns
+
+
+def test_curves_that_are_not_there_are_missed(invoke, ledger, tmp_path):
+    done = invoke("export", ledger, tmp_path / "out.csv", "--study", "done", "--curves")
+    assert done.exit_code == 2
+    assert "came study 'done' without any" in done.stderr
+    assert not (tmp_path / "out.csv").exists()
 
 
 def test_several_studies_must_be_told_apart(invoke, ledger, tmp_path):

@@ -1,3 +1,6 @@
+import json
+
+import numpy as np
 import pytest
 
 from robust_select.ledger import open_ledger
@@ -50,6 +53,47 @@ def test_a_study_file_is_trained_and_goes_on(invoke, answer, study_file, trained
     assert len(names) == 2
     assert "measure widths, 3 times" in names[0]
     assert names[1] == "widths"
+
+
+def test_the_card_of_the_best_one_in_every_form(invoke, table, tmp_path):
+    for ending in ("md", "tex", "json"):
+        path = tmp_path / f"card.{ending}"
+        done = invoke("measure", table, "--criterion", "mean", "--resamples", 200, "--card", path)
+        assert done.exit_code == 0
+        assert done.stdout.endswith(f"Written: {path}\n")
+    found = json.loads((tmp_path / "card.json").read_text())
+    assert (found["candidate"], found["evidence"]["instances"]) == ("good", 4)
+    assert found["score"]["value"] == pytest.approx(0.115)
+    assert found["systematic"]["value"] == pytest.approx(np.std([0.10, 0.12, 0.11, 0.13], ddof=1))
+    assert found["conditions"] == {"Table": "scores.csv"}
+    assert "flatter" in found["caveats"][0]
+    assert "good" in (tmp_path / "card.md").read_text()
+    assert r"\begin{tabular}" in (tmp_path / "card.tex").read_text()
+
+
+def test_the_card_of_one_candidate_of_a_study_file(invoke, study_file, tmp_path):
+    path = tmp_path / "card.json"
+    options = ["--instances", 3, "--candidate", "four", "--resamples", 50, "--quiet", "--card", path]
+    assert invoke("measure", study_file, *options).stdout == ""
+    found = json.loads(path.read_text())
+    assert (found["candidate"], found["selection"]["candidates"]) == ("four", 1)
+    assert found["conditions"]["Seed"] == "7"
+    assert "Rule" not in found["conditions"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--card", "card.pdf"], ".md, .tex, .json"),
+        (["--card", "nowhere/card.md"], "expected a folder"),
+        (["--sources", "--card", "card.md"], "no --card with --sources"),
+    ],
+)
+def test_a_card_that_cannot_be_is_refused_before_anything_is_trained(invoke, study_file, trained, options, words):
+    done = invoke("measure", study_file, *options)
+    assert done.exit_code == 2
+    assert words in done.stderr
+    assert trained() == []
 
 
 def test_all_candidates_by_default(answer, study_file, trained):

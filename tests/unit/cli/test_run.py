@@ -66,10 +66,10 @@ def test_workers_are_handed_on(invoke, study_file, monkeypatch):
     monkeypatch.setattr(Study, "run", spy)
     study_file.write_text("workers = 1\n" + study_file.read_text())
     invoke("run", study_file)
-    assert spy.call_args.kwargs == {"workers": 1, "on_existing": "resume", "progress": True}
+    assert spy.call_args.kwargs == {"workers": 1, "executor": None, "on_existing": "resume", "progress": True}
     spy.side_effect = KeyboardInterrupt
     invoke("run", study_file, "--workers", 2, "--quiet")
-    assert spy.call_args.kwargs == {"workers": 2, "on_existing": "resume", "progress": False}
+    assert spy.call_args.kwargs == {"workers": 2, "executor": None, "on_existing": "resume", "progress": False}
 
 
 def test_the_page_and_quiet(invoke, study_file, tmp_path):
@@ -87,7 +87,7 @@ def test_ctrl_c_says_how_to_go_on(invoke, study_file, monkeypatch, options, endi
     run = Study.run
     invoke("run", study_file, "--quiet")
 
-    def interrupted(study, workers, on_existing, progress):
+    def interrupted(study, workers, executor, on_existing, progress):
         run(study, workers=workers, on_existing=on_existing)
         raise KeyboardInterrupt
 

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -73,6 +75,33 @@ def test_each_stream_alone(answer, invoke, streams_file, trained):
     assert answer(*options, "--resamples", 100) == found
     assert len(trained()) == 80
     assert "training sample alone" in invoke(*options).stdout
+
+
+def test_the_report_of_the_study_shows_what_was_measured(answer, invoke, streams_file, tmp_path):
+    page, card, ledger = tmp_path / "page.html", tmp_path / "card.json", streams_file.with_suffix(".db")
+    report = ["report", ledger, "--study", "widths", "--html", page, "--card", card]
+    assert invoke("run", streams_file, "--quiet").exit_code == 0
+    assert invoke(*report).exit_code == 0
+    assert json.loads(card.read_text())["sources"] is None
+    assert 'id="sources"' not in page.read_text("utf-8")
+    selected = json.loads(card.read_text())["candidate"]
+    options = ["measure", streams_file, "--sources", "--candidate", selected, "--candidate", "four"]
+    found = answer(*options, "--design", "3x4")["sources"]
+    answer(*options, "--alone", "--instances", 5)
+    assert invoke(*report).exit_code == 0
+    shares = json.loads(card.read_text())["sources"]
+    assert shares["design"] == "3 x 4"
+    own = [row for row in found if row["candidate"] == selected]
+    assert [one["share"] for one in shares["shares"]] == pytest.approx([row["share"] for row in own])
+    assert [one["low"] for one in shares["shares"]] == pytest.approx([row["low"] for row in own])
+    assert invoke(*report[:4], "--figures", tmp_path / "figures", "--format", "svg").exit_code == 0
+    assert "initial weights" in (tmp_path / "figures" / "06-sources.svg").read_text("utf-8")
+    html = page.read_text("utf-8")
+    charts = json.loads(html.split('id="page-data">')[1].split("</script>")[0])["sources"]
+    assert [(chart["value"], chart["names"]) for chart in charts] == [
+        (kind, [selected, "four"]) for kind in ("share", "std")
+    ]
+    assert [one["name"] for one in charts[1]["series"]][-1] == "all streams"
 
 
 def test_a_table_of_a_design(answer, tmp_path):

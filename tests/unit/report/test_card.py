@@ -144,7 +144,7 @@ def test_the_json_keeps_its_form():
     found = json.loads(card_json(card))
     assert list(found) == [
         *("schema", "candidate", "direction", "score", "systematic", "criterion", "evidence", "selection"),
-        *("conditions", "caveats", "sentence", "version"),
+        *("sources", "conditions", "caveats", "sentence", "version"),
     ]
     assert found["schema"] == SCHEMA == "robust-select/robustness-card/1"
     estimate = ["statistic", "value", "low", "high"]

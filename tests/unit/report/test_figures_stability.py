@@ -28,7 +28,7 @@ def test_scores_after_an_epoch_and_the_top_ones(table):
     np.testing.assert_allclose(best.get_offsets(), np.column_stack([found.at, found.final])[found.is_top])
     assert len(others.get_offsets()) == 9
     assert labels(ax) == ["others", "best 3 in the end"]
-    assert ax.get_xlabel() == "score after epoch 3 of 8 [%] (lower is better)"
+    assert ax.get_xlabel() == "score after epoch 3 of 8 [%]\n(lower is better)"
     assert ax.get_ylabel() == "final score [%]"
 
 

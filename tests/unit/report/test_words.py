@@ -30,6 +30,11 @@ def test_halving_says_what_it_selected_and_that_it_gives_no_probability():
     assert '<b class="name">c1</b>, by 1' in how_sure
 
 
+def test_a_criterion_with_a_cryptic_name_is_explained():
+    what = headline(found(rule=Exhaustive(4), by="q3+iqr"))[0]
+    assert "4 candidates: q3+iqr (the worse quartile plus the interquartile range) 1.25 over 4 instances" in what
+
+
 def test_a_close_margin_is_called_close():
     scores = [[1.0, 2.0, 3.0], [1.3, 1.9, 3.1], [9, 9, 9], [9, 9, 9]]
     assert "close call" in headline(found(scores))[1]

@@ -7,15 +7,18 @@
   const at = () => Number(by('path-step').value);
 
   const drawings = {
+    playground: () => playground?.draw(),
     path: () => drawPath(by('path-chart'), by('path-note'), data, ticked, by('path-scale').value, at(), pick),
     cost: () => drawCost(by('cost-chart'), by('cost-note'), data, ticked, by('path-scale').value, at(), pick),
     trainings: () => drawTrainings(by('trainings-chart'), by('trainings-note'), data, ticked, pick),
     scores: () => drawScores(by('scores-chart'), by('scores-note'), data, ticked, by('scores-show').value, by('scores-scale').value, pick),
     front: () => drawFront(by('front-chart'), by('front-note'), data, ticked, by('front-scale').value, pick),
     stability: () => { if (data.stability && by('stability')) drawStability(by('stability-chart'), by('stability-note'), by('stability-says'), data.stability); },
+    sources: () => { data.sources?.forEach((found, at) => drawSources(by(`sources-chart-${at}`), by(`sources-note-${at}`), found)); },
   };
   const drawStep = () => { sayWhere(); drawings.path(); drawings.cost(); };
-  const drawAll = () => { sayWhere(); Object.values(drawings).forEach((one) => one()); playground?.draw(); };
+  const drawAll = () => { sayWhere(); Object.values(drawings).forEach((one) => one()); };
+  const boxOf = (name) => by({ playground: 'play-who', sources: 'sources-chart-0' }[name] ?? `${name}-chart`);
 
   function pick(row) {
     if (row === 0) return;
@@ -80,7 +83,8 @@
 
   const table = makeTable(data, ticked, drawAll);
   const playground = data.playground ? makePlayground(data.playground, data.direction) : null;
-  drawAll();
+  sayWhere();
+  drawLater(drawings, boxOf, () => { document.documentElement.dataset.drawn = 'all'; });
   if (data.version !== undefined) watchStudy(data.version, replace);
   document.documentElement.dataset.state = 'ready';
 })();

@@ -17,6 +17,6 @@
     setTimeout(ask, 2000);
   }
 
-  document.documentElement.dataset.state = 'ready';
+  Object.assign(document.documentElement.dataset, { state: 'ready', drawn: 'all' });
   setTimeout(ask, 500);
 })();

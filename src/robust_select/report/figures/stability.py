@@ -46,13 +46,13 @@ def draw_epoch_scores(
                 x, y = scores.at[rows], scores.final[rows]
                 ax.scatter(x, y, s=size, marker=marker, color=colour, alpha=0.8, linewidths=0, label=label)
         shown = f" [{unit}]" if unit else ""
-        ax.set_xlabel(f"score after epoch {scores.epoch} of {scores.n_epochs}{shown} ({better(is_lower_better)})")
+        ax.set_xlabel(f"score after epoch {scores.epoch} of {scores.n_epochs}{shown}\n({better(is_lower_better)})")
         ax.set_ylabel(f"final score{shown}")
         n_missing = int((~is_drawn).sum())
         if n_missing:
             ax.set_title(f"{n_missing} of {len(is_drawn)} candidates have diverged", loc="left", fontsize=7)
-        if is_drawn.any():
-            ax.legend(loc="best")
+        if is_drawn.any():  # above the axes, where its markers cannot be taken for candidates
+            ax.legend(loc="lower right", bbox_to_anchor=(1, 1.08 if n_missing else 1), ncols=2, columnspacing=1.2)
     return ax
 
 
