@@ -1,6 +1,30 @@
+"""For all tests: the repository on the import path, and a PostgreSQL server for those that ask for one."""
+
+import importlib.util
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
+
+from .postgres import Server, open_server, programs
 
 ROOT = Path(__file__).parents[1]
 if str(ROOT) not in sys.path:  # benchmarks/ is no part of the installed package
     sys.path.insert(0, str(ROOT))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A server; without one the tests are skipped, or fail where ROBUST_SELECT_REQUIRE_POSTGRES=1."""
+    found = programs()
+    missing = [] if found is not None else ["no PostgreSQL under /usr/lib/postgresql (Debian's package postgresql)"]
+    if importlib.util.find_spec("psycopg") is None:
+        missing.append("no psycopg (the extra postgres)")
+    if missing or found is None:
+        if os.environ.get("ROBUST_SELECT_REQUIRE_POSTGRES") == "1":
+            pytest.fail(f"ROBUST_SELECT_REQUIRE_POSTGRES=1 is set, but there is {' and '.join(missing)}")
+        pytest.skip(f"there is {' and '.join(missing)}")
+    with open_server(found) as server:
+        yield server

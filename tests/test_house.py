@@ -151,7 +151,7 @@ def test_import_loads_nothing_heavy(statement: str):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert "robust_select" in loaded
-    heavy = {"torch", "matplotlib", "sklearn", "plotly", "dask", "distributed", "optuna", "xgboost"}
+    heavy = {"torch", "matplotlib", "sklearn", "plotly", "dask", "distributed", "optuna", "xgboost", "psycopg"}
     assert loaded & heavy == set()
 
 

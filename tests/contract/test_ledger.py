@@ -1,20 +1,26 @@
 """What every ledger keeps to. A database of another kind joins by one more line in ``LOCATIONS``."""
 
+import contextlib
+import importlib
 import math
+import sys
+import threading
 
 import numpy as np
 import pytest
 
 from robust_select.core.candidates import Candidate
-from robust_select.core.errors import LedgerError
+from robust_select.core.errors import LedgerError, MissingExtraError
 from robust_select.core.instances import Outcome, State
 from robust_select.ledger import open_ledger
 
 LOCATIONS = {
-    "sqlite file": lambda folder: folder / "ledger.db",
-    "sqlite url": lambda folder: f"sqlite:///{folder}/ledger.db",
-    "sqlite memory": lambda folder: "sqlite://",
+    "sqlite file": lambda request, folder: folder / "ledger.db",
+    "sqlite url": lambda request, folder: f"sqlite:///{folder}/ledger.db",
+    "sqlite memory": lambda request, folder: "sqlite://",
+    "postgresql": lambda request, folder: request.getfixturevalue("postgres").new_database(),
 }
+SHARED = [kind for kind in LOCATIONS if kind != "sqlite memory"]
 CANDIDATES = (
     Candidate("wide, deep", {"width": 64, "layers": [16, 32], "lr": 1e-3}, is_base=True),
     Candidate("näive ☃", {"width": None, "act": "relu", "nested": {"b": [1, {"a": True}]}}),
@@ -25,8 +31,14 @@ SETTINGS = {"criterion": "mean", "rule": {"name": "halving", "warmup": 2}, "seed
 
 @pytest.fixture(params=list(LOCATIONS))
 def ledger(request, tmp_path):
-    with open_ledger(LOCATIONS[request.param](tmp_path)) as opened:
+    with open_ledger(LOCATIONS[request.param](request, tmp_path)) as opened:
         yield opened
+
+
+@pytest.fixture(params=SHARED)
+def location(request, tmp_path):
+    """Where a ledger is that several can open."""
+    return LOCATIONS[request.param](request, tmp_path)
 
 
 @pytest.fixture
@@ -176,3 +188,115 @@ def test_a_reader_sees_what_is_recorded_while_it_reads(ledger, study):
     reader.close()
     ledger.record(study, [(1, 0, Outcome(1.0))])
     assert ledger.count(study)["complete"] == 4
+
+
+def test_who_opens_it_again_finds_it_all(location):
+    with open_ledger(location) as ledger:
+        made = ledger.create_study("first", SETTINGS, CANDIDATES)
+        ledger.record(made, [(0, replicate, outcome) for replicate, outcome in enumerate(OUTCOMES)])
+        ledger.flush()
+    with open_ledger(location, must_exist=True) as ledger:
+        assert ledger.study() == made
+        assert ledger.count(made) == {"complete": 2, "diverged": 1, "failed": 1}
+
+
+def test_several_may_make_it_at_once(location):
+    start, names = threading.Barrier(4), []
+
+    def work():
+        start.wait()
+        with open_ledger(location) as ledger:
+            names.append(ledger.names())
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert names == [[], [], [], []]
+
+
+def test_a_study_is_run_by_one_at_a_time(location):
+    with open_ledger(location) as ledger, open_ledger(location) as other:
+        first, second = (ledger.create_study(name, {}, CANDIDATES) for name in ("first", "second"))
+        with ledger.hold(first):
+            ledger.record(first, [(0, 0, Outcome(1.0))])
+            refused = pytest.raises(
+                LedgerError, match=r"another process runs study 'first' at this moment, and only one"
+            )
+            with refused, other.hold(first):
+                pass
+            with other.hold(second):  # another study of the ledger
+                other.record(second, [(0, 0, Outcome(2.0))])
+            assert [outcome.score for _, _, outcome in other.outcomes(first)] == [1.0]  # everybody may read
+        with other.hold(first):
+            other.record(first, [(1, 0, Outcome(3.0))])
+        assert ledger.count(first)["complete"] == 2
+
+
+def test_who_fails_holds_nothing(ledger, study):
+    for _ in range(2):
+        with contextlib.suppress(ZeroDivisionError), ledger.hold(study):
+            ledger.record(study, [(0, len(recorded(ledger, study)), Outcome(1.0))])
+            raise ZeroDivisionError
+    assert ledger.count(study)["complete"] == 2
+
+
+def test_nothing_remains_of_having_held_a_file(tmp_path):
+    with open_ledger(tmp_path / "study.db") as ledger:
+        study = ledger.create_study("first", {}, CANDIDATES)
+        with ledger.hold(study):
+            assert (tmp_path / "study.db-run-1").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["study.db"]
+
+
+def test_where_a_file_cannot_be_locked_the_study_is_not_run(tmp_path):
+    with open_ledger(tmp_path / "study.db") as ledger:
+        study = ledger.create_study("first", {}, CANDIDATES)
+        (tmp_path / "study.db-run-1").mkdir()
+        with (
+            pytest.raises(LedgerError, match=r"the study cannot be locked .*is its folder writable"),
+            ledger.hold(study),
+        ):
+            pass
+
+
+def test_another_postgresql_database_is_refused_and_left_alone(postgres):
+    url = postgres.new_database()
+    database = url.rpartition("/")[2]
+    postgres.execute("CREATE TABLE photons (energy real)", database)
+    with pytest.raises(LedgerError, match="came a database with other tables"):
+        open_ledger(url)
+    tables = postgres.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'", database)
+    assert tables == [("photons",)]
+
+
+def test_a_ledger_may_have_a_schema_of_its_own(postgres):
+    url = postgres.new_database()
+    database = url.rpartition("/")[2]
+    postgres.execute("CREATE TABLE photons (energy real)", database)
+    ledgers = []
+    with contextlib.ExitStack() as opened:
+        for schema in ("one", "two"):
+            postgres.execute(f"CREATE SCHEMA {schema}", database)
+            ledgers.append(opened.enter_context(open_ledger(f"{url}?options=-csearch_path%3D{schema}")))
+            opened.enter_context(ledgers[-1].hold(ledgers[-1].create_study(schema, {}, CANDIDATES)))
+        assert [ledger.names() for ledger in ledgers] == [["one"], ["two"]]
+
+
+def test_what_cannot_be_reached_is_told_without_the_password(postgres):
+    with pytest.raises(LedgerError, match='database "nowhere" does not exist') as info:
+        open_ledger(postgres.url("nowhere"))
+    wrong = postgres.url("postgres").replace("a%20secret", "wrong%20words")
+    with pytest.raises(LedgerError, match="password authentication failed") as other:
+        open_ledger(wrong)
+    assert "secret" not in str(info.value)
+    assert "wrong" not in str(other.value)
+
+
+def test_without_its_driver_postgresql_names_the_command(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(MissingExtraError, match=r'psycopg is not installed: pip install "robust-select.postgres."'):
+        open_ledger("postgresql://127.0.0.1:1/nothing")
+    monkeypatch.undo()
+    assert importlib.import_module("psycopg")

@@ -42,6 +42,10 @@ def run(
     study: StudyFile,
     choice: Choice,
     workers: Workers = None,
+    executor: Annotated[
+        str | None,
+        typer.Option("--executor", metavar="dask://HOST:PORT", help="Train on the cluster of a Dask scheduler."),
+    ] = None,
     on_existing: OnExisting = "resume",
     fresh: Fresh = None,
     ledger: LedgerOption = None,
@@ -54,8 +58,8 @@ def run(
     check_targets(html, json)
     made, n_wanted = prepare(study, choice, ledger, name)
     made.fresh = made.fresh if fresh is None else fresh
-    n_workers = n_wanted or 1 if workers is None else workers
-    carry_out(made, n_workers, on_existing, typed(context), html, json, quiet)
+    n_workers = n_wanted if workers is None and executor is None else workers
+    carry_out(made, n_workers, on_existing, typed(context), html, json, quiet, executor)
 
 
 def prepare(path: Path, choice: Choice, ledger: str | None, name: str | None) -> "tuple[Study, int | None]":
@@ -80,15 +84,16 @@ def prepare(path: Path, choice: Choice, ledger: str | None, name: str | None) ->
 
 def carry_out(
     study: "Study",
-    workers: int,
+    workers: int | None,
     on_existing: str,
     command: str,
     html: Path | None = None,
     json: str | None = None,
     quiet: bool = False,
+    executor: str | None = None,
 ) -> None:
     """Run a study, show the result, write what was asked for."""
-    result = train(study, workers, on_existing, command, quiet)
+    result = train(study, workers, on_existing, command, quiet, executor)
     names = _names(study)
     name = names[-1] if on_existing == "new" else study.name
     ledger = shown_url(str(study.ledger))
@@ -107,10 +112,17 @@ def carry_out(
         say(f"Page: {html}")
 
 
-def train(study: "Study", workers: int, on_existing: str, command: str, quiet: bool) -> "Result":
+def train(
+    study: "Study", workers: int | None, on_existing: str, command: str, quiet: bool, executor: str | None = None
+) -> "Result":
     """Run a study; Ctrl-C ends the program with the command that goes on."""
     try:
-        return study.run(workers=workers, on_existing=on_existing, progress=not quiet)  # type: ignore[arg-type]
+        return study.run(
+            workers=workers,
+            executor=executor,
+            on_existing=on_existing,  # type: ignore[arg-type]
+            progress=not quiet,
+        )
     except KeyboardInterrupt:
         _say_stopped(study, on_existing, command)
 

@@ -21,14 +21,22 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
 from robust_select.core.candidates import Candidate, params_json
-from robust_select.core.errors import LedgerError
+from robust_select.core.errors import LedgerError, MissingExtraError
 from robust_select.core.instances import Outcome, State
 from robust_select.core.protocols import Floats
 from robust_select.core.tables import Table
-from robust_select.ledger import schema
+from robust_select.ledger import schema, sqlite
+from robust_select.ledger.holding import hold_file, hold_postgres
 
 Recorded = tuple[int, int, Outcome]
 """Position of a candidate, replicate, and what came out."""
+
+
+_CREATING = 0x726F6275737400  # key of the lock under which the tables of a PostgreSQL ledger are made
+_LOST = (
+    "the connection to the database is lost. What was recorded is safe: when the database is there, run the study "
+    "again and it goes on where it was"
+)
 
 
 @dataclass(frozen=True)
@@ -73,23 +81,31 @@ def open_ledger(location: str | Path, must_exist: bool = False) -> "Ledger":
 
     Raises:
         LedgerError: it is missing, not a database, not a ledger, or of another version.
+        MissingExtraError: it is a PostgreSQL database, and psycopg is not installed.
     """
     url = ledger_url(location)
     try:
         is_url = "://" in str(location)
         parsed = sa.engine.make_url(url) if is_url else sa.URL.create("sqlite", database=str(location))
-        path = parsed.database if parsed.get_backend_name() == "sqlite" else None
+        is_sqlite = parsed.get_backend_name() == "sqlite"
+        path = parsed.database if is_sqlite else None
         if path and path != ":memory:":
-            _check_path(Path(path), must_exist, url)
+            sqlite.check_path(Path(path), must_exist, url)
             if not path.startswith("file:"):
                 path = os.path.abspath(path)  # a trainer may change the working directory
                 parsed = parsed.set(database=path)
-        engine = sa.create_engine(parsed, **_ways_to_read(path))
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        if parsed.drivername in ("postgresql", "postgres"):
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        engine = sa.create_engine(parsed, pool_pre_ping=not is_sqlite, **sqlite.ways_to_read(path))
+    except ModuleNotFoundError as error:
+        if error.name == "psycopg":
+            raise MissingExtraError("psycopg", "postgres") from error
+        raise LedgerError(f"expected a database whose driver is installed ({error})", url) from error
+    except (ArgumentError, NoSuchModuleError) as error:
         raise LedgerError(f"expected a path or a database URL ({error})", url) from error
-    if parsed.get_backend_name() == "sqlite":
-        sa.event.listen(engine, "connect", _prepare_sqlite)
-        sa.event.listen(engine, "begin", _begin_sqlite)
+    if is_sqlite:
+        sa.event.listen(engine, "connect", sqlite.prepare)
+        sa.event.listen(engine, "begin", sqlite.begin)
     ledger = Ledger(engine, url)
     try:
         ledger.check_schema(may_create=not must_exist)
@@ -99,50 +115,13 @@ def open_ledger(location: str | Path, must_exist: bool = False) -> "Ledger":
     return ledger
 
 
-def _check_path(path: Path, must_exist: bool, url: str) -> None:
-    if path.is_dir():
-        raise LedgerError("expected a ledger, came a folder: name a file in it", url)
-    if must_exist and not path.is_file():
-        raise LedgerError("expected a ledger, found no file", url)
-    if not path.parent.is_dir():
-        raise LedgerError(f"expected a folder for it, found none at {path.parent}", url)
-
-
-def _ways_to_read(path: str | None) -> dict[str, Any]:
-    """Say how to open a file where nothing can be written, in SQLite's words; nothing special otherwise.
-
-    Even a reader writes two small files beside a ledger, unless it is promised that nobody else writes.
-    """
-    if path is None or not Path(path).is_file() or Path(f"{path}-wal").exists():
-        return {}
-    is_effective = os.access in os.supports_effective_ids
-    if all(os.access(place, os.W_OK, effective_ids=is_effective) for place in (path, Path(path).parent)):
-        return {}
-    uri = f"{Path(path).resolve().as_uri()}?mode=ro&immutable=1"
-    return {"creator": lambda: sqlite3.connect(uri, uri=True)}
-
-
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # Python would begin no transaction for CREATE TABLE; we do, below
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA busy_timeout = 30000")
-    cursor.execute("PRAGMA synchronous = NORMAL")  # a commit survives the end of this process; see Ledger.flush
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.close()
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    """Take the lock at once where something will be written: a lock asked for later may be refused."""
-    writes = connection.get_execution_options().get("robust_select_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
 class Ledger:
     """An open ledger; use it in a ``with`` block, or close it."""
 
     def __init__(self, engine: sa.Engine, url: str) -> None:
         self._engine = engine
         self._writing = engine.execution_options(robust_select_writes=True)
+        self._holder: sa.Connection | None = None  # holds a study: what it writes goes this way
         self.url = url
 
     def __enter__(self) -> Self:
@@ -159,9 +138,21 @@ class Ledger:
 
     @contextlib.contextmanager
     def _transaction(self, writes: bool = False) -> Iterator[sa.Connection]:
+        holder = self._holder if writes else None
+        if holder is not None and holder.invalidated:  # it would connect again, but the lock is gone
+            raise LedgerError(_LOST, self.url)
+        with self._errors_told():
+            if holder is not None:
+                with holder.begin():
+                    yield holder
+            else:
+                with (self._writing if writes else self._engine).begin() as connection:
+                    yield connection
+
+    @contextlib.contextmanager
+    def _errors_told(self) -> Iterator[None]:
         try:
-            with (self._writing if writes else self._engine).begin() as connection:
-                yield connection
+            yield
         except IntegrityError as error:
             raise LedgerError(
                 "another process has recorded the same training meanwhile: only one may run a study at a time. "
@@ -169,6 +160,8 @@ class Ledger:
                 self.url,
             ) from error
         except DBAPIError as error:
+            if error.connection_invalidated:
+                raise LedgerError(f"{_LOST}. The database says: {error.orig}", self.url) from error
             raise LedgerError(f"the database says: {error.orig}. What it holds already is safe", self.url) from error
         except SQLAlchemyError as error:
             raise LedgerError(f"the database says: {error}", self.url) from error
@@ -201,6 +194,46 @@ class Ledger:
                 self.url,
             )
 
+    @contextlib.contextmanager
+    def hold(self, study: StudyRecord) -> Iterator[None]:
+        """Be the only one who runs a study, until the block ends or this process does, however it ends.
+
+        Others may read it, and run other studies of the ledger.
+
+        Raises:
+            LedgerError: another process runs it, or the connection is lost.
+        """
+        path = self._engine.url.database
+        with contextlib.ExitStack() as opened:
+            if self._engine.dialect.name == "postgresql":
+                with self._errors_told():
+                    connection = opened.enter_context(self._engine.connect())
+                    connection.detach()  # not to be used for anything else, now or later
+                    is_ours = hold_postgres(connection, study.id)
+                self._check_held(study, is_ours)
+                opened.callback(setattr, self, "_holder", None)
+                self._holder = connection
+            elif (
+                self._engine.dialect.name == "sqlite" and path and path != ":memory:" and not path.startswith("file:")
+            ):
+                try:
+                    is_ours = opened.enter_context(hold_file(Path(f"{path}-run-{study.id}")))
+                except (OSError, sqlite3.Error) as error:
+                    raise LedgerError(
+                        f"the study cannot be locked ({error}): is its folder writable?", self.url
+                    ) from error
+                self._check_held(study, is_ours)
+            yield
+
+    def _check_held(self, study: StudyRecord, is_ours: bool) -> None:
+        if not is_ours:
+            raise LedgerError(
+                f"another process runs study {study.name!r} at this moment, and only one may: wait until it ends, or "
+                "stop it, and run this again; it goes on where the other one was. Or begin a study of your own with "
+                "on_existing='new' (command line: --on-existing new)",
+                self.url,
+            )
+
     def _create_schema(self) -> None:
         """Make all tables of an empty database, or none."""
         with self._transaction() as connection:
@@ -210,6 +243,8 @@ class Ledger:
             with contextlib.closing(self._engine.raw_connection()) as raw:
                 raw.cursor().execute("PRAGMA journal_mode = WAL")
         with self._transaction(writes=True) as connection:
+            if self._engine.dialect.name == "postgresql":  # another one may do the same at this moment
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CREATING)))
             if not sa.inspect(connection).get_table_names():  # nobody else has made them meanwhile
                 schema.metadata.create_all(connection)
                 connection.execute(

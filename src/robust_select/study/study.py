@@ -10,7 +10,6 @@ import math
 import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -31,7 +30,7 @@ from robust_select.stats.criteria import Criterion, criterion
 from robust_select.study.coordinator import add_known_fresh, coordinate
 from robust_select.study.progress import ProgressBar
 from robust_select.study.reading import curves_of
-from robust_select.train.executors import open_crew
+from robust_select.train.executors import AnyExecutor, open_crew
 
 OnExisting = Literal["resume", "new", "error"]
 
@@ -127,22 +126,25 @@ class Study:
 
     def run(
         self,
-        workers: int = 1,
-        executor: Executor | None = None,
+        workers: int | None = None,
+        executor: AnyExecutor | None = None,
         on_existing: OnExisting = "resume",
         progress: bool = False,
     ) -> Result:
         """Run the study to its end; run it again after a crash, and it goes on where it was.
 
         Args:
-            workers: 1 trains in this process; more train in as many single-threaded processes.
-            executor: any ``concurrent.futures.Executor`` to use instead.
+            workers: 1 (the default) trains in this process; more train in as many single-threaded processes.
+            executor: where to train instead: any ``concurrent.futures.Executor``, a Dask client, or the address of a
+                Dask scheduler, ``"dask://HOST:PORT"``, which is kept busy with ``workers`` trainings (by default one
+                a thread of the cluster).
             on_existing: what to do when the ledger holds a study of this name: go on with it, begin a new one
                 beside it (its name gets a number), or raise.
             progress: whether to show a progress bar on a terminal.
 
         Raises:
-            LedgerError: the ledger cannot be used, or holds the study with other settings.
+            LedgerError: the ledger cannot be used, holds the study with other settings, or another process runs it.
+            MissingExtraError: Dask or PostgreSQL is asked for, and not installed.
             TrainerError: the first trainings all failed.
             ExecutorBrokenError: the executor broke or was shut down.
         """
@@ -152,8 +154,8 @@ class Study:
 
     def steps(
         self,
-        workers: int = 1,
-        executor: Executor | None = None,
+        workers: int | None = None,
+        executor: AnyExecutor | None = None,
         on_existing: OnExisting = "resume",
         progress: bool = False,
     ) -> Iterator[Step]:
@@ -166,8 +168,7 @@ class Study:
             raise InputError(f"expected on_existing among {', '.join(get_args(OnExisting))}, came {on_existing!r}")
         self._selection = selection = self._new_selection()
         crew = open_crew(self.trainer, workers, executor)  # before the ledger: a trainer it refuses leaves no study
-        with contextlib.closing(crew), open_ledger(self.ledger) as ledger:
-            record = self._open(ledger, on_existing)
+        with contextlib.closing(crew), open_ledger(self.ledger) as ledger, self._held(ledger, on_existing) as record:
             known = {(position, replicate): outcome for position, replicate, outcome in ledger.outcomes(record)}
             n_known_steps = len(ledger.steps(record))
             self._with_curves = {asked: outcome for asked, outcome in known.items() if outcome.curve}
@@ -194,6 +195,13 @@ class Study:
     def _new_selection(self) -> Selection:
         names = [candidate.name for candidate in self.candidates]
         return Selection(names, self.rule, self.criterion, self.direction, fresh=self.fresh)
+
+    @contextlib.contextmanager
+    def _held(self, ledger: Ledger, on_existing: OnExisting) -> Iterator[StudyRecord]:
+        """Find the study in the ledger, or begin it, and be the only one who runs it."""
+        record = self._open(ledger, on_existing)
+        with ledger.hold(record):
+            yield ledger.study(record.name)
 
     def _open(self, ledger: Ledger, on_existing: OnExisting) -> StudyRecord:
         """Find the study in the ledger, or begin it there."""

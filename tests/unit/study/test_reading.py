@@ -9,7 +9,7 @@ from robust_select.core.instances import Outcome
 from robust_select.ledger import open_ledger
 from robust_select.select.rules import Exhaustive, Halving, Significance, TopTwo
 from robust_select.study import Study
-from robust_select.study.reading import read_result
+from robust_select.study.reading import provenance, read_result
 
 CANDIDATES = (
     Candidate("plain", {"level": 1.0}),
@@ -158,3 +158,8 @@ def test_the_study_must_be_named_where_there_are_several(path):
         assert read_result(ledger, "two").study.name == "two"
         with pytest.raises(LedgerError, match="2 studies"):
             read_result(ledger)
+
+
+def test_settings_of_the_rule_that_are_not_set_are_left_out():
+    found = provenance("s", {"rule": {"name": "top-two", "budget": None, "warmup": 4}}, {})
+    assert found["Rule"] == "top-two (warmup=4)"
