@@ -258,7 +258,12 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     path = given.out / "efficiency.json"
     done: list[dict[str, Any]] = json.loads(path.read_text())["records"] if path.exists() else []
-    done = [record for record in done if record["selector"] != given.only]
+    wanted = {job[:3] for job in jobs}
+    done = [
+        record
+        for record in done
+        if record["selector"] != given.only or (record["table"], record["kind"], record["criterion"]) not in wanted
+    ]
     known = set() if given.only else {(record["table"], record["kind"], record["criterion"]) for record in done}
     jobs = [job for job in jobs if job[:3] not in known]
     one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
