@@ -1,7 +1,8 @@
-"""For all tests: the repository on the import path, and a PostgreSQL server for those that ask for one."""
+"""For all tests: the repository on the import path, Ctrl-C as a terminal has it, and a PostgreSQL server on request."""
 
 import importlib.util
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ from .postgres import Server, open_server, programs
 ROOT = Path(__file__).parents[1]
 if str(ROOT) not in sys.path:  # benchmarks/ is no part of the installed package
     sys.path.insert(0, str(ROOT))
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts what runs in its background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
