@@ -1,4 +1,4 @@
-"""For all tests: the repository on the import path, Ctrl-C as a terminal has it, and a PostgreSQL server on request."""
+"""For all tests: the repository on the path, Ctrl-C as a terminal has it, and a PostgreSQL server on request."""
 
 import importlib.util
 import os
