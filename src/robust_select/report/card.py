@@ -301,6 +301,8 @@ def card_rows(card: Card) -> list[tuple[str, str]]:
         rows.append(("Rule", card.rule))
     if card.probability is not None:
         text = f"{percent(card.probability)} that no other is better by more than the tolerance"
+        if card.probability == 0:  # one less the sum of the others' probabilities, which is above one
+            text = "not known: several others may be better by more than the tolerance"
         rows.append(("Posterior probability", text))
     if card.equivalent:
         rows.append(("As good within the tolerance", ", ".join(card.equivalent)))

@@ -90,6 +90,14 @@ def test_top_two_gives_its_posterior_probability():
     assert rows["Rule"] == "top-two (confidence=0.95)"
 
 
+def test_a_sum_of_probabilities_above_one_is_no_probability_of_zero():
+    rng = np.random.default_rng(2)
+    equal = Table(tuple("abcdefgh"), rng.normal(size=(8, 60)))
+    result = replay(equal, TopTwo(budget=40), criterion("mean"))
+    assert result.confidence == 0
+    assert dict(card_rows(card_of_result(result)))["Posterior probability"].startswith("not known: ")
+
+
 def test_undecided_unfinished_and_few():
     undecided = replay(Table(tuple("ab"), np.array([[1.0, 2, 3], [1.1, 2.1, 2.9]])), TopTwo(), criterion("mean"))
     assert "the selection stopped before it was as sure as asked for" in card_of_result(undecided).caveats
