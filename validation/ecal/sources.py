@@ -19,7 +19,7 @@ from validation.ecal.common import SEED, Options, read_options, train_all, write
 from robust_select import Candidate, Table
 from robust_select.analysis.histograms import score_histograms
 from robust_select.analysis.measure import measure
-from robust_select.core.designs import Alone
+from robust_select.core.designs import Varying
 from robust_select.core.instances import STREAMS
 from robust_select.problems.ecal import make_trainer
 from robust_select.report.figures import save_figure
@@ -43,7 +43,7 @@ def collect(options: Options) -> dict[str, Table]:
     trainer = make_trainer("energy", "B", N_HELD_OUT, settings)
     candidates = [Candidate(name, {"model": name}) for name in MODELS]
     return {
-        words: train_all(f"sources, {words}", candidates, designed(trainer, Alone(varying, n), SEED), n, options)
+        words: train_all(f"sources, {words}", candidates, designed(trainer, Varying(varying, n), SEED), n, options)
         for words, varying in DESIGNS.items()
     }
 

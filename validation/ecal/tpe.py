@@ -13,25 +13,20 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import contextlib
-import time
-from concurrent.futures import wait
 from typing import Any
 
 import numpy as np
 import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from typer import echo
 from validation.ecal.common import SEED, Options, read_options, told, train_all, write_json, write_table
 
 from robust_select import Candidate, Study, Table, TopTwo
 from robust_select.analysis.measure import measure
-from robust_select.core.instances import Instance, seeds_for
 from robust_select.core.protocols import Trainer
+from robust_select.integrations.optuna import tpe_search
 from robust_select.problems.ecal import draw, make_trainer, space
 from robust_select.problems.ecal.architectures import JOINED
-from robust_select.train.executors import open_crew
 
 SETTINGS = {"epochs": 10, "n_train": 2_000}
 N_HELD_OUT = 2_000
@@ -60,44 +55,22 @@ def position(choice: dict[str, int]) -> int:
 
 
 def search(trainer: Trainer, n_trainings: int, options: Options) -> tuple[Candidate, float]:
-    """Search with TPE; give the best trial's candidate and score.
-
-    Trials are kept in a file and survive a stop; the sampler then starts from another state.
-    """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    """Search with TPE; give the best trial's candidate and score. Trials are kept in a file and survive a stop."""
     everybody = space()
-    study = optuna.create_study(
-        study_name="tpe",
+
+    def chosen(trial: optuna.Trial) -> Candidate:
+        return everybody[position({name: trial.suggest_categorical(name, range(n)) for name, n in AXES.items()})]
+
+    found = tpe_search(
+        lambda trial: chosen(trial).params,
+        trainer,
+        n_trainings,
+        seed=SEED,
         storage=JournalStorage(JournalFileBackend(str(options.work / "optuna.log"))),
-        sampler=optuna.samplers.TPESampler(seed=SEED, constant_liar=True),
-        load_if_exists=True,
+        workers=options.workers,
+        batch=2 * options.workers,
     )
-    began = time.monotonic()
-    with contextlib.closing(open_crew(trainer, options.workers)) as crew:
-        while (n_done := _n_complete(study)) < n_trainings:
-            trials = [study.ask() for _ in range(min(2 * options.workers, n_trainings - n_done))]
-            chosen = [
-                everybody[position({name: trial.suggest_categorical(name, range(n)) for name, n in AXES.items()})]
-                for trial in trials
-            ]
-            futures = [
-                crew.submit(item.params, Instance(item.name, trial.number, seeds_for(SEED, trial.number)))
-                for item, trial in zip(chosen, trials, strict=True)
-            ]
-            for trial, item, future in zip(trials, chosen, futures, strict=True):
-                while not future.done():
-                    crew.start()
-                    wait([future], timeout=0.1)
-                score = future.result().score
-                trial.set_user_attr("candidate", item.name)
-                study.tell(trial, score if np.isfinite(score) else np.inf)
-            echo(f"tpe: {_n_complete(study)} of {n_trainings}, {(time.monotonic() - began) / 60:.1f} min")
-    by_name = {item.name: item for item in everybody}
-    return by_name[study.best_trial.user_attrs["candidate"]], study.best_value
-
-
-def _n_complete(study: optuna.Study) -> int:
-    return len(study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,)))
+    return chosen(optuna.trial.FixedTrial(found.study.best_params)), found.score  # type: ignore[arg-type]
 
 
 def select(trainer: Trainer, n_trainings: int, n_candidates: int, options: Options) -> tuple[Candidate, float, int]:

@@ -15,7 +15,7 @@ from robust_select.core.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from robust_select.core.designs import Alone, Crossed
+    from robust_select.core.designs import Crossed, Varying
     from robust_select.core.protocols import Direction
     from robust_select.core.tables import Table
     from robust_select.ledger import Ledger, StudyRecord
@@ -54,13 +54,13 @@ def crossed_design(text: str | None, n_instances: int | None, is_table: bool) ->
     return Crossed(math.isqrt(n_instances), math.isqrt(n_instances))
 
 
-def alone_designs(n_instances: int | None) -> "tuple[Alone, ...]":
+def alone_designs(n_instances: int | None) -> "tuple[Varying, ...]":
     """List the designs in which one stream varies alone, and the one in which all do."""
-    from robust_select.core.designs import Alone
+    from robust_select.core.designs import Varying
     from robust_select.core.instances import STREAMS
 
     n = N_ALONE if n_instances is None else n_instances
-    return (*(Alone((stream,), n) for stream in STREAMS), Alone(STREAMS, n))
+    return (*(Varying((stream,), n) for stream in STREAMS), Varying(STREAMS, n))
 
 
 def answer_crossed(

@@ -31,7 +31,7 @@ from robust_select.cli.sources import (
 from robust_select.core.errors import InputError
 
 if TYPE_CHECKING:
-    from robust_select.core.designs import Alone, Crossed
+    from robust_select.core.designs import Crossed, Varying
     from robust_select.core.tables import Table
     from robust_select.study import Study
 
@@ -97,7 +97,7 @@ def measure(
     if source.suffix.lower() == ".toml":
         _refuse(source, {"--score-prefix": score_prefix, "--seconds-prefix": seconds_prefix, "--maximize": maximize})
 
-        def trained(wanted: "Crossed | Alone | None" = None) -> "tuple[Table, Study]":
+        def trained(wanted: "Crossed | Varying | None" = None) -> "tuple[Table, Study]":
             from robust_select.cli.training import train
 
             study, n_wanted = _measuring_study(source, instances, candidate, ledger, wanted)
@@ -176,7 +176,7 @@ def _measuring_study(
     n_instances: int | None,
     names: list[str] | None,
     ledger: str | None,
-    design: "Crossed | Alone | None" = None,
+    design: "Crossed | Varying | None" = None,
 ) -> "tuple[Study, int | None]":
     """Make the study that trains the chosen candidates of a study file equally often, beside its own."""
     from robust_select.select.rules import Exhaustive

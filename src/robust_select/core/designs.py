@@ -92,7 +92,7 @@ class Crossed:
 
 
 @dataclass(frozen=True)
-class Alone:
+class Varying:
     """Only some streams vary; the others keep the seed of replicate 0.
 
     Attributes:
@@ -103,7 +103,7 @@ class Alone:
         InputError: an unknown stream, none at all, or fewer than 2 instances.
 
     Example:
-        >>> design = Alone(("initial_weights",), 20)
+        >>> design = Varying(("initial_weights",), 20)
         >>> str(design), design.seeds(7, 3).training_sample == design.seeds(7, 4).training_sample
         ('initial weights alone', True)
     """

@@ -183,6 +183,29 @@ class Table:
         return _from_wide(frame, score_prefix, seconds_prefix, source)
 
 
+def curve_array(curves: Mapping[tuple[int, int], Sequence[float] | Floats], shape: tuple[int, ...]) -> Floats | None:
+    """Gather curves of different lengths.
+
+    Args:
+        curves: of instances, by position of the candidate and replicate.
+        shape: (C, R)
+
+    Returns:
+        (C, R, E), nan where there is none; None where no curve has an epoch.
+
+    Example:
+        >>> curve_array({(0, 1): [0.5, 0.25]}, (1, 2)).tolist()
+        [[[nan, nan], [0.5, 0.25]]]
+    """
+    n_epochs = max((len(curve) for curve in curves.values()), default=0)
+    if not n_epochs:
+        return None
+    found = np.full((*shape, n_epochs), np.nan)
+    for (position, replicate), curve in curves.items():
+        found[position, replicate, : len(curve)] = curve
+    return found
+
+
 def read_table(
     path: str | Path,
     score_prefix: str | None = None,

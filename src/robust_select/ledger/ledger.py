@@ -24,7 +24,7 @@ from robust_select.core.candidates import Candidate, params_json
 from robust_select.core.errors import LedgerError, MissingExtraError
 from robust_select.core.instances import Outcome, State
 from robust_select.core.protocols import Floats
-from robust_select.core.tables import Table
+from robust_select.core.tables import Table, curve_array
 from robust_select.ledger import schema, sqlite
 from robust_select.ledger.holding import hold_file, hold_postgres
 
@@ -456,14 +456,9 @@ class Ledger:
         query = sa.select(table.c.position, table.c.replicate, table.c.curve).where(table.c.study_id == study.id)
         with self._transaction() as connection:
             rows = connection.execute(query).all()
-        read = [(*place, np.frombuffer(curve, dtype="<f8")) for *place, curve in rows if curve is not None]
-        if not read:
-            return None
-        n_replicates = max(row.replicate for row in rows) + 1
-        found = np.full((len(study.candidates), n_replicates, max(len(curve) for *_, curve in read)), np.nan)
-        for position, replicate, curve in read:
-            found[position, replicate, : len(curve)] = curve
-        return found
+        read = {(row.position, row.replicate): np.frombuffer(row.curve or b"", dtype="<f8") for row in rows}
+        n_replicates = max((replicate for _, replicate in read), default=-1) + 1
+        return curve_array(read, (len(study.candidates), n_replicates))
 
     def frame(self, study: StudyRecord) -> pd.DataFrame:
         """Read a study as a long table, one row an instance, with states, messages and parameters."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from robust_select.core.designs import Alone, Crossed
+from robust_select.core.designs import Crossed, Varying
 from robust_select.core.instances import Instance, Outcome
 from robust_select.core.protocols import SharesData, StackTrainer, Trainer
 from robust_select.study.study import trainer_name
@@ -25,7 +25,7 @@ class DesignedTrainer:
     """
 
     trainer: Trainer
-    design: Crossed | Alone
+    design: Crossed | Varying
     seed: int
 
     def __post_init__(self) -> None:
@@ -72,7 +72,7 @@ class DesignedStackTrainer(DesignedTrainer):
         return self.trainer.train_together(params, [self.seeded(instance) for instance in instances])
 
 
-def designed(trainer: Trainer, design: Crossed | Alone, seed: int) -> DesignedTrainer:
+def designed(trainer: Trainer, design: Crossed | Varying, seed: int) -> DesignedTrainer:
     """Make a trainer vary its random streams by a design; give it to a study, which stays as resumable as ever.
 
     Train each candidate as often as the design has instances: ``Exhaustive(design.n_instances)``.

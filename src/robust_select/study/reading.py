@@ -14,7 +14,7 @@ from robust_select.core.candidates import Candidate
 from robust_select.core.errors import InputError, LedgerError
 from robust_select.core.instances import Outcome
 from robust_select.core.protocols import Floats
-from robust_select.core.tables import Table
+from robust_select.core.tables import Table, curve_array
 from robust_select.ledger import Ledger, StudyRecord
 from robust_select.select.result import Result, result_of
 from robust_select.select.rules import Rule, rule
@@ -102,14 +102,13 @@ def curves_of(known: Mapping[Asked, Outcome], scores: Floats) -> Floats | None:
     Returns:
         (C, R, E), nan where there is none; None where no outcome has a curve.
     """
-    n_epochs = max((len(outcome.curve) for outcome in known.values()), default=0)
-    if not n_epochs:
-        return None
-    found = np.full((*scores.shape, n_epochs), np.nan)
-    for (position, replicate), outcome in known.items():
-        if replicate < scores.shape[1] and not np.isnan(scores[position, replicate]):
-            found[position, replicate, : len(outcome.curve)] = outcome.curve
-    return found
+    has_score = ~np.isnan(scores)
+    curves = {
+        (position, replicate): outcome.curve
+        for (position, replicate), outcome in known.items()
+        if replicate < scores.shape[1] and has_score[position, replicate]
+    }
+    return curve_array(curves, scores.shape)
 
 
 def base_of(candidates: tuple[Candidate, ...]) -> str | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from robust_select.core.designs import Alone, Crossed
+from robust_select.core.designs import Crossed, Varying
 from robust_select.core.instances import STREAMS
 from robust_select.core.tables import Table
 from robust_select.ledger import Ledger, StudyRecord
@@ -29,22 +29,22 @@ class SourceTable:
         table: (C, R) scores of the candidates that were chosen, R as the design says; nan where not trained yet.
     """
 
-    design: Crossed | Alone
+    design: Crossed | Varying
     table: Table
 
 
-def sources_name(study: str, design: Crossed | Alone) -> str:
+def sources_name(study: str, design: Crossed | Varying) -> str:
     """Name the study that trains a study's candidates by a design.
 
     Example:
-        >>> sources_name("widths", Crossed(8, 6)), sources_name("widths", Alone(("batch_order",), 50))
+        >>> sources_name("widths", Crossed(8, 6)), sources_name("widths", Varying(("batch_order",), 50))
         ('sources of widths, 8 x 6', 'sources of widths, batch order alone, 50 times')
     """
     about = f"sources of {study}, {design}"
-    return f"{about}, {design.n_instances} times" if isinstance(design, Alone) else about
+    return f"{about}, {design.n_instances} times" if isinstance(design, Varying) else about
 
 
-def design_of(study: str, name: str) -> Crossed | Alone | None:
+def design_of(study: str, name: str) -> Crossed | Varying | None:
     """Read the design of a study of sources off its name; None where it is none, or one of another study.
 
     Example:
@@ -60,8 +60,8 @@ def design_of(study: str, name: str) -> Crossed | Alone | None:
     if crossed := _CROSSED.fullmatch(rest):
         return Crossed.parse(crossed[1])
     alone = _ALONE.fullmatch(rest)
-    known = {str(Alone(streams, 2)): streams for streams in (*((stream,) for stream in STREAMS), STREAMS)}
-    return None if alone is None or alone[1] not in known else Alone(known[alone[1]], int(alone[2]))
+    known = {str(Varying(streams, 2)): streams for streams in (*((stream,) for stream in STREAMS), STREAMS)}
+    return None if alone is None or alone[1] not in known else Varying(known[alone[1]], int(alone[2]))
 
 
 def read_sources(ledger: Ledger, study: StudyRecord) -> tuple[SourceTable, ...]:
@@ -95,7 +95,7 @@ def _found(ledger: Ledger, study: StudyRecord) -> Iterator[SourceTable]:
             yield SourceTable(design, _complete(ledger.table(beside), design.n_instances))
 
 
-def _is_of(beside: StudyRecord, study: StudyRecord, design: Crossed | Alone) -> bool:
+def _is_of(beside: StudyRecord, study: StudyRecord, design: Crossed | Varying) -> bool:
     """Say whether it was trained as the study is; another study may have the same name after an edit."""
     trainer = study.settings.get("trainer")
     expected = {

@@ -1,6 +1,6 @@
 import pytest
 
-from robust_select.core.designs import Alone, Crossed
+from robust_select.core.designs import Crossed, Varying
 from robust_select.core.errors import InputError
 from robust_select.core.instances import seeds_for
 
@@ -54,7 +54,7 @@ def test_refuses_numbers_out_of_range(numbers, words):
 
 
 def test_alone_varies_what_it_names():
-    design = Alone(("training_sample",), 5)
+    design = Varying(("training_sample",), 5)
     seeds = [design.seeds(5, replicate) for replicate in range(5)]
     assert [made.training_sample for made in seeds] == [seeds_for(5, n).training_sample for n in range(5)]
     assert {made.initial_weights for made in seeds} == {seeds_for(5, 0).initial_weights}
@@ -62,9 +62,9 @@ def test_alone_varies_what_it_names():
 
 
 def test_alone_names_what_varies():
-    assert str(Alone(("training_sample",), 2)) == "training sample alone"
-    assert str(Alone(("training_sample", "initial_weights"), 2)) == "initial weights and training sample"
-    assert str(Alone(("batch_order", "training_sample", "initial_weights"), 2)) == "all streams"
+    assert str(Varying(("training_sample",), 2)) == "training sample alone"
+    assert str(Varying(("training_sample", "initial_weights"), 2)) == "initial weights and training sample"
+    assert str(Varying(("batch_order", "training_sample", "initial_weights"), 2)) == "all streams"
 
 
 @pytest.mark.parametrize(
@@ -78,5 +78,5 @@ def test_alone_names_what_varies():
 )
 def test_alone_refuses(varying, n, words):
     with pytest.raises(InputError) as raised:
-        Alone(varying, n)
+        Varying(varying, n)
     assert words in str(raised.value)

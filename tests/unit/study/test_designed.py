@@ -3,7 +3,7 @@ from dataclasses import dataclass, replace
 
 import cloudpickle
 
-from robust_select.core.designs import Alone, Crossed
+from robust_select.core.designs import Crossed, Varying
 from robust_select.core.instances import Instance, Outcome, seeds_for
 from robust_select.core.protocols import StackTrainer
 from robust_select.select.rules import Exhaustive
@@ -56,7 +56,7 @@ def test_a_study_that_stopped_goes_on_with_the_design(tmp_path):
 def test_a_ledger_tells_designs_apart():
     names = {
         study(designed(train, made, 3), 4, None).settings()["trainer"]
-        for made in (Crossed(2, 2), Alone(("training_sample",), 4), Alone(("initial_weights",), 4))
+        for made in (Crossed(2, 2), Varying(("training_sample",), 4), Varying(("initial_weights",), 4))
     }
     assert names == {"train, 2 x 2", "train, training sample alone", "train, initial weights alone"}
     partial = designed(functools.partial(train), Crossed(2, 2), 3)

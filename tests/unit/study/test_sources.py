@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from robust_select.core.candidates import grid
-from robust_select.core.designs import Alone, Crossed
+from robust_select.core.designs import Crossed, Varying
 from robust_select.core.instances import STREAMS, Outcome
 from robust_select.ledger import open_ledger
 from robust_select.study.sources import design_of, read_sources, sources_name, subset_name
@@ -11,10 +11,10 @@ SETTINGS = {"seed": 7, "direction": "minimize", "trainer": "train"}
 DESIGNS = [
     Crossed(8, 8),
     Crossed(3, 12, 2),
-    Alone(("initial_weights",), 50),
-    Alone(("training_sample",), 2),
-    Alone(("batch_order",), 1000),
-    Alone(STREAMS, 50),
+    Varying(("initial_weights",), 50),
+    Varying(("training_sample",), 2),
+    Varying(("batch_order",), 1000),
+    Varying(STREAMS, 50),
 ]
 
 
@@ -44,7 +44,7 @@ def test_other_names_are_none(rest):
 def test_names_that_ledgers_hold_already():
     """As version 0.1 wrote them."""
     assert design_of("digits", "sources of digits, 10 x 10 x 2") == Crossed(10, 10, 2)
-    assert design_of("digits", "sources of digits, all streams, 50 times, 1 candidates 5ab3a038") == Alone(
+    assert design_of("digits", "sources of digits, all streams, 50 times, 1 candidates 5ab3a038") == Varying(
         STREAMS, 50
     )
 
