@@ -14,7 +14,7 @@ def clothes(tmp_path):
         images = rng.integers(0, 40, (n, 28, 28)).astype(np.uint8)
         images[np.arange(n), 2 * labels + 4] = 250
         pictures = struct.pack(">4I", 0x803, n, 28, 28) + images.tobytes()
-        (tmp_path / f"{stem}-images-idx3-ubyte.gz").write_bytes(gzip.compress(pictures))
+        (tmp_path / f"{stem}-images-idx3-ubyte.gz").write_bytes(gzip.compress(pictures, mtime=0))
         (tmp_path / f"{stem}-labels-idx1-ubyte.gz").write_bytes(
             gzip.compress(struct.pack(">2I", 0x801, n) + labels.tobytes())
         )
