@@ -14,12 +14,13 @@ from robust_select.select.result import Result, result_of
 from robust_select.select.rules import Rule
 from robust_select.select.selection import Selection
 from robust_select.stats.criteria import Criterion
+from robust_select.stats.criteria import criterion as criterion_named
 
 
 def replay(
     table: Table,
     rule: Rule,
-    criterion: Criterion,
+    criterion: str | Criterion,
     direction: Direction = "minimize",
     order: Sequence[int] | None = None,
     fresh: int = 0,
@@ -29,7 +30,7 @@ def replay(
     Args:
         table: the scores.
         rule: who goes on.
-        criterion: by which candidates are ranked.
+        criterion: by which candidates are ranked, or its name.
         direction: of the scores.
         order: in which each candidate's replicates, counted from 0, are revealed; those not named stay hidden.
             By default all of them, as they come.
@@ -44,15 +45,15 @@ def replay(
 
     Example:
         >>> from robust_select.select.rules import Significance
-        >>> from robust_select.stats.criteria import criterion
         >>> table = Table(("a", "b"), np.array([[1.0, 1.1, 0.9], [5.0, 5.2, 5.1]]))
-        >>> replay(table, Significance("welch"), criterion("mean")).steps[0].removed
+        >>> replay(table, Significance("welch"), "mean").steps[0].removed
         ('b',)
     """
     order = check_order(order, table.n_replicates)
     scores = table.scores[:, order]
     seconds = np.full(scores.shape, np.nan) if table.seconds is None else table.seconds[:, order]
-    selection = Selection(table.candidates, rule, criterion, direction, n_available=len(order), fresh=fresh)
+    by = criterion_named(criterion) if isinstance(criterion, str) else criterion
+    selection = Selection(table.candidates, rule, by, direction, n_available=len(order), fresh=fresh)
     while asked := selection.ask():
         for candidate, replicate in asked:
             score = scores[candidate, replicate]
