@@ -16,7 +16,7 @@ FLOORS_COVERED := src/robust_select/core/*,src/robust_select/stats/*,src/robust_
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench docs clean
+.PHONY: help demo test check bench docs faults fuzz oldest newest release-check clean
 
 help:
 	@echo "make demo    which of two dozen models of handwritten digits is the most robust? Ends in $(OUT)/digits.html"
@@ -24,7 +24,10 @@ help:
 	@echo "make check   linters, types and floors only"
 	@echo "make bench   every script of benchmarks/, one after the other"
 	@echo "make docs    the documentation, into site/"
-	@echo "make clean   remove what the commands above have made: $(VENV), $(OUT), site, dist and caches"
+	@echo "make faults  studies that are killed, interrupted and robbed of their disk; fuzz: random input for every reader"
+	@echo "make oldest  tests of the core with the oldest allowed versions (newest: with the newest)"
+	@echo "make release-check   wheel and sdist, installed where nothing else is; every command of the README"
+	@echo "make clean   remove what the commands above have made: $(VENV)*, $(OUT), site, dist and caches"
 	@echo
 	@echo "PYTHON=python3.12 chooses the interpreter, VENV=DIR another environment."
 
@@ -60,7 +63,8 @@ check: $(VENV)/.stamp-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: check
+test: check $(VENV)/.stamp-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir site
 	$(ONE_THREAD) $(BIN)/pytest -n 2 --dist worksteal --cov --cov-report= --durations=10
 	$(BIN)/coverage report
 	@echo "core, stats and select, at least 95 %:"
@@ -69,11 +73,26 @@ test: check
 bench: $(VENV)/.stamp-demo
 	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python "$$script"; done
 
+faults: $(VENV)/.stamp-test
+	$(BIN)/python -m benchmarks.faults
+
+fuzz: $(VENV)/.stamp-test
+	$(BIN)/python -m tests.fuzz.campaign --minutes 1 --out $(OUT)/fuzz.txt
+
+oldest:
+	$(ONE_THREAD) $(PYTHON) release/versions.py $(VENV)-oldest constraints-oldest.txt
+
+newest:
+	$(ONE_THREAD) $(PYTHON) release/versions.py $(VENV)-newest
+
+release-check:
+	$(PYTHON) release/check.py
+
 docs: $(VENV)/.stamp-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir site
 	@echo "Look at the documentation: site/index.html"
 
 clean:
-	rm -rf $(VENV) $(OUT) site dist build .coverage .coverage.* .pytest_cache .hypothesis .mypy_cache .ruff_cache \
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest $(OUT) site dist build .coverage .coverage.* .pytest_cache .hypothesis .mypy_cache .ruff_cache \
 	  .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

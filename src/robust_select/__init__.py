@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from robust_select.core.instances import Instance, Outcome, Seeds, State, seeds_for
     from robust_select.core.tables import Table, read_table
     from robust_select.select.plan import Plan, plan
+    from robust_select.select.pruning import PruneEpochs
     from robust_select.select.replay import replay
     from robust_select.select.result import Result
     from robust_select.select.rules import Exhaustive, Halving, Rule, Significance, TopTwo
@@ -47,6 +48,7 @@ __all__ = [
     "MissingExtraError",
     "Outcome",
     "Plan",
+    "PruneEpochs",
     "Result",
     "RobustSelectError",
     "Rule",
@@ -83,6 +85,7 @@ _HOMES = {
     "core.instances": "Instance Outcome Seeds State seeds_for",
     "core.tables": "Table read_table",
     "select.plan": "Plan plan",
+    "select.pruning": "PruneEpochs",
     "select.replay": "replay",
     "select.result": "Result",
     "select.rules": "Exhaustive Halving Rule Significance TopTwo",

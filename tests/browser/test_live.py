@@ -63,7 +63,7 @@ def test_it_waits_opens_and_follows(browser, served):
         ledger.record(record, [(0, 2, Outcome(0.0)), (3, 2, Outcome(-1.0))])
         ledger.finish(record, "one candidate is left")
         assert until(browser, f"{SAYS} === 'The study is finished: 10 trainings.'")
-        assert browser.evaluate("document.querySelectorAll('.chart:has(.main-svg)').length") == 5
+        assert browser.evaluate("document.querySelectorAll('.chart:has(.main-svg)').length") == 8
     assert browser.errors() == []
 
 

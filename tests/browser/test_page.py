@@ -49,7 +49,7 @@ def test_opens_without_errors_network_or_sideways_scrolling(browser, page, width
     assert [address for address in browser.requests() if not address.startswith("file://")] == []
     assert len(browser.requests()) == 1
     assert browser.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    assert browser.evaluate("document.querySelectorAll('.chart:has(.main-svg)').length") == 5
+    assert browser.evaluate("document.querySelectorAll('.chart:has(.main-svg)').length") == 8
     assert browser.evaluate("document.querySelectorAll('#scores-chart .boxes path.box').length") == 24
     paper = browser.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (paper == "rgb(255, 255, 255)") is not is_dark

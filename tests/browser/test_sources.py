@@ -79,7 +79,7 @@ def test_what_is_far_below_waits_until_somebody_comes_near_or_prints(browser, pa
         assert until(browser, f"{DRAWN}.includes('front-chart')")
         browser.evaluate("window.dispatchEvent(new Event('beforeprint'))")
         assert browser.evaluate("document.documentElement.dataset.drawn") == "all"
-        assert len(browser.evaluate(DRAWN)) == 6  # this table has no training times
+        assert len(browser.evaluate(DRAWN)) == 9  # this table has no training times
         assert browser.errors() == []
     finally:
         browser.send("Page.removeScriptToEvaluateOnNewDocument", identifier=script)

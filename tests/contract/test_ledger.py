@@ -7,6 +7,7 @@ import sys
 import threading
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from robust_select.core.candidates import Candidate
@@ -69,7 +70,7 @@ def test_a_study_comes_back_as_it_was_written(ledger, study):
     assert ledger.study() == study
     assert recorded(ledger, study) == []
     assert ledger.steps(study) == []
-    assert ledger.count(study) == {"complete": 0, "diverged": 0, "failed": 0}
+    assert ledger.count(study) == {"complete": 0, "diverged": 0, "failed": 0, "pruned": 0}
 
 
 def test_names_are_unique_and_come_in_order(ledger, study):
@@ -101,7 +102,7 @@ def test_every_kind_of_outcome_comes_back_to_the_last_bit(ledger, study):
         np.testing.assert_array_equal([outcome.score, outcome.seconds], [given.score, given.seconds])
         assert (outcome.state, outcome.message, outcome.log) == (given.state, given.message, given.log)
     assert math.copysign(1, found[0][2].curve[4]) == -1
-    assert ledger.count(study) == {"complete": 2, "diverged": 1, "failed": 1}
+    assert ledger.count(study) == {"complete": 2, "diverged": 1, "failed": 1, "pruned": 0}
 
 
 def test_text_that_a_database_refuses_is_escaped(ledger, study):
@@ -174,6 +175,38 @@ def test_the_frame_tells_states_and_messages(ledger, study):
     assert frame.loc[("wide, deep", 0), "width"] == 64
 
 
+def test_what_is_known_is_what_is_recorded_but_for_texts(ledger, study):
+    ledger.record(study, [(2 * (n % 2), n // 2, outcome) for n, outcome in enumerate(OUTCOMES)])
+    known = ledger.known(study)
+    assert list(known) == [(0, 0), (0, 1), (2, 0), (2, 1)]
+    for position, replicate, outcome in recorded(ledger, study):
+        found = known[position, replicate]
+        np.testing.assert_array_equal(found.curve, outcome.curve)
+        np.testing.assert_array_equal([found.score, found.seconds], [outcome.score, outcome.seconds])
+        assert found.state is outcome.state
+        assert found.message == found.log == ""
+
+
+def test_the_long_table_comes_in_pieces(ledger, study):
+    ledger.record(study, [(position, 0, outcome) for position, outcome in enumerate(OUTCOMES[:3])])
+    ledger.record(study, [(1, 1, Outcome.pruned([2.0, 1.0]))])
+    pieces = list(ledger.frames(study, curves=True, n_rows=1))
+    assert [list(piece["candidate"]) for piece in pieces] == [["wide, deep"], ["näive ☃", "näive ☃"], ["plain"]]
+    assert [piece["epoch_1"].tolist()[-1] for piece in pieces] == [0.9, 2.0, 1.0]
+    assert [piece["stopped_at"].tolist()[-1] for piece in pieces] == [pd.NA, 2, pd.NA]
+    assert len({tuple(piece.columns) for piece in pieces}) == 1
+    assert ledger.has_curves(study)
+    assert not ledger.has_curves(ledger.create_study("other", {}, CANDIDATES))
+
+
+def test_a_study_ends_with_an_answer_and_may_go_on_without(ledger, study):
+    answer = {"selected": "näive ☃", "confidence": None, "robust_select": "9.9"}
+    ledger.finish(study, "done", answer)
+    assert ledger.study("first").answer == answer
+    ledger.finish(study, "")
+    assert ledger.study("first").answer == {}
+
+
 def test_a_study_with_nothing_trained_has_an_empty_table(ledger, study):
     table = ledger.table(study)
     assert table.candidates == ("wide, deep", "näive ☃", "plain")
@@ -197,7 +230,7 @@ def test_who_opens_it_again_finds_it_all(location):
         ledger.flush()
     with open_ledger(location, must_exist=True) as ledger:
         assert ledger.study() == made
-        assert ledger.count(made) == {"complete": 2, "diverged": 1, "failed": 1}
+        assert ledger.count(made) == {"complete": 2, "diverged": 1, "failed": 1, "pruned": 0}
 
 
 def test_several_may_make_it_at_once(location):

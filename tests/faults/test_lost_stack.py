@@ -16,6 +16,11 @@ from robust_select.study import Study
 from robust_select.train.executors import Borrowed, InProcess, Processes
 
 
+class Locked(Outcome):
+    def __reduce__(self):
+        raise TypeError("cannot pickle a lock")
+
+
 def make_trainer(path, size=4):
     """Make a trainer whose stacks are lines in a file; candidates are named by what they do in replicate 1."""
     import os
@@ -48,7 +53,7 @@ def make_trainer(path, size=4):
             if "short" in bad and len(instances) > 1:
                 return [Outcome(0.5)]
             if "lock" in bad:
-                return [Outcome(0.5, message=threading.Lock()) for _ in instances]
+                return [Locked(0.5) for _ in instances]
             return [Outcome(len(each.candidate) + 0.1 * each.replicate, curve=(1.0, 0.5)) for each in instances]
 
     return Trainer()

@@ -26,7 +26,7 @@ from robust_select.analysis.distributions import score_densities
 from robust_select.analysis.path import selection_path
 from robust_select.analysis.stability import epoch_scores, size_agreement, stability
 from robust_select.cli.answers import plain, records
-from robust_select.core.tables import write_frame
+from robust_select.core.writing import write_frame
 from robust_select.ledger import open_ledger
 from robust_select.problems.images import digits_trainer, fashion_mnist_trainer, small_convolutional, small_residual
 from robust_select.report.figures import (

@@ -109,13 +109,15 @@ def _bca_levels(losses: Floats, values: Floats, statistic: Criterion, levels: Fl
         return None
     deviations = _leave_one_out(losses, statistic)
     deviations = deviations.mean() - deviations
-    scale = float((deviations**2).sum()) ** 1.5
-    if not scale > 0:
+    largest = float(np.abs(deviations).max())
+    if not 0 < largest < math.inf:
         return None
+    deviations = np.ldexp(deviations, -math.frexp(largest)[1])  # the acceleration has no unit; squares then fit
+    scale = float((deviations**2).sum()) ** 1.5
     acceleration = float((deviations**3).sum()) / (6 * scale)
     shifted = bias + ndtri(levels)
     denominator = 1 - acceleration * shifted
-    if (denominator <= 0).any():
+    if not (denominator > 0).all():
         return None
     return np.asarray(ndtr(bias + shifted / denominator))
 

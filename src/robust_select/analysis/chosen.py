@@ -1,9 +1,10 @@
 """How likely the true best candidate is among the first N of a ranking.
 
-Called by figure 14. Knows nothing of drawing, nor of rules.
+Called by figure 14 and the page. Knows nothing of drawing, nor of rules.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +14,11 @@ from robust_select.core.protocols import Direction, Floats, Ints
 from robust_select.core.tables import Table
 from robust_select.select.result import Result
 from robust_select.stats.criteria import criterion
-from robust_select.stats.posteriors import posterior
+from robust_select.stats.posteriors import Posterior, posterior
+from robust_select.stats.winner import prior_of_means, shared_correlation
 
-_N_DRAWS = 4000
+_N_DRAWS = 2000
+_EXTREMES = frozenset({"min", "max"})
 
 
 @dataclass(frozen=True)
@@ -91,10 +94,17 @@ def top_n_of_table(
 
 
 def top_n_of_result(result: Result, n_draws: int = _N_DRAWS, seed: int = 0) -> TopN | None:
-    """Rank candidates by what a result's scores say of their criterion, and say how likely the best is among N.
+    """Say how likely the true best is among the first N of a result's summary, by what its scores say of all.
 
-    Assumes: what ``stats.posteriors.posterior`` does, and candidates that know nothing of each other: where the same
-    replicate of good candidates correlates, the truth is surer than this says.
+    Where the rule has a tolerance: the best, or one that is worse by no more than the tolerance.
+
+    The candidates' true values are drawn from their joint posterior: the best of many look better than they are, so
+    means are shrunken towards each other as far as the scores themselves ask for (``stats.winner.prior_of_means``),
+    and scales towards the common one (``stats.posteriors.posterior``). Of the error of a mean the part that all
+    candidates share over a replicate is drawn once for all.
+
+    Assumes: true means that are about normal over candidates, outliers apart; what ``posterior`` assumes of scores.
+    How often the best is among the first N, against what this says, is measured by benchmarks/top_n.py.
 
     Args:
         result: of a selection, finished or not.
@@ -102,7 +112,9 @@ def top_n_of_result(result: Result, n_draws: int = _N_DRAWS, seed: int = 0) -> T
         seed: of the draws.
 
     Returns:
-        The probabilities; None while a candidate has no score at all, or where the criterion is relative to others.
+        The probabilities; None where they cannot be said, for a reason that ``why_no_top_n`` gives: a candidate has
+        no score at all, or some diverge now and then; the criterion is relative to others or an extreme (min, max),
+        which has no value that more instances would settle.
 
     Example:
         >>> from robust_select.select.replay import replay
@@ -111,20 +123,69 @@ def top_n_of_result(result: Result, n_draws: int = _N_DRAWS, seed: int = 0) -> T
         >>> top_n_of_result(replay(table, Halving(warmup=2), criterion("mean"))).probabilities.round(2).tolist()
         [[1.0, 1.0]]
     """
-    losses = result.table.losses(result.direction)
-    if result.criterion.tolerance is not None or np.isnan(losses).all(axis=1).any():
+    if why_no_top_n(result):
         return None
+    losses = result.table.losses(result.direction)
     found = posterior(losses, result.criterion)
     rng = np.random.default_rng(seed)
-    shape = (n_draws, len(losses))
-    scales = found.scales * np.sqrt(found.freedoms / rng.chisquare(np.maximum(found.freedoms, 1e-9), shape))
-    means = found.means + scales / np.sqrt(found.counts) * rng.normal(size=shape)
-    values = (
-        found.shape.location * means + found.shape.k * scales + np.where(np.isinf(found.values), 0, found.offsets)
+    position = {name: row for row, name in enumerate(result.table.candidates)}
+    order = np.array([position[str(name)] for name in result.summary()["candidate"]], dtype=np.int64)
+    rho = shared_correlation(found, int(order[0]))
+    place = np.empty(len(losses), dtype=np.int64)
+    place[order] = np.arange(len(losses))
+    tolerance = result.tolerance or 0.0
+    best = np.array(
+        [int(place[values <= values.min() + tolerance].min()) for values in _drawn(found, rho, n_draws, rng)]
     )
-    values = np.where(np.isinf(found.values), np.inf, values)
-    order = np.argsort(found.values, kind="stable")
-    best = values[:, order].argmin(axis=1)
     sizes = np.arange(1, len(losses) + 1)
-    label = f"all {result.trainings:,} trainings"
+    label = f"all {result.trainings:,} trainings{f', tolerance {tolerance:g}' if tolerance else ''}"
     return TopN((label,), sizes, (best[:, None] < sizes).mean(axis=0)[None], len(losses))
+
+
+def why_no_top_n(result: Result) -> str:
+    """Say why ``top_n_of_result`` gives none; nothing where it does.
+
+    Example:
+        >>> from robust_select.select.replay import replay
+        >>> from robust_select.select.rules import Exhaustive
+        >>> why_no_top_n(replay(Table(("a", "b"), np.ones((2, 3))), Exhaustive(3), criterion("max")))
+        'the more instances, the farther out lies their max: it has no true value to be the best by'
+    """
+    by = result.criterion
+    if by.name in _EXTREMES:
+        return f"the more instances, the farther out lies their {by.name}: it has no true value to be the best by"
+    if by.tolerance is not None:
+        return f"by {by.name} a candidate is judged only against the others"
+    losses = result.table.losses(result.direction)
+    n_unknown = int(np.isnan(losses).all(axis=1).sum())
+    if n_unknown:
+        return f"{n_unknown:,} candidate{' has' if n_unknown == 1 else 's have'} no score"
+    if not np.isfinite(by(losses)).any():
+        return f"no candidate has a finite {by.name}"
+    n_now_and_then = int((np.isinf(losses).any(axis=1) & np.isfinite(by(losses))).sum())
+    if n_now_and_then:
+        who = "1 candidate" if n_now_and_then == 1 else f"{n_now_and_then:,} candidates"
+        return f"{who} diverged or failed now and then, and no model of location and scale fits such scores"
+    return ""
+
+
+def _drawn(found: Posterior, rho: float, n_draws: int, rng: np.random.Generator) -> Iterator[Floats]:
+    """Draw true values (C,) of the criterion, again and again; infinite ones stay infinite."""
+    rows = np.flatnonzero(np.isfinite(found.values))
+    shape, counts = found.shape, found.counts[rows]
+    scales, freedoms, means = found.scales[rows], np.maximum(found.freedoms[rows], 1e-9), found.means[rows]
+    own = np.sqrt(shape.own_variance / counts) * found.own_shares[rows]
+    common = float(np.median(scales)) * math.sqrt(rho) if len(rows) else 0.0
+    prior = None
+    if shape.location and len(rows) > 1 and (scales > 0).all():
+        prior = prior_of_means(means, scales * np.sqrt((1 - rho) / counts))
+    for _ in range(n_draws):
+        values = np.full(len(found.values), np.inf)
+        scale = scales * np.sqrt(freedoms / rng.chisquare(freedoms))
+        mean = means
+        if prior is not None:
+            effects = np.cumsum(common * rng.standard_normal(int(counts.max())))
+            mean = prior.draw(means - effects[counts - 1] / counts, scale * np.sqrt((1 - rho) / counts), rng)
+        noise = own * scale * rng.standard_normal(len(rows))
+        values[rows] = shape.location * mean + shape.k * scale + found.offsets[rows] + noise
+        yield values

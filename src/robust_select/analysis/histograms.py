@@ -1,6 +1,6 @@
 """Histograms of one candidate's scores, with the criteria they give; of several samples on common bins.
 
-Called by figures 5 and 6. Knows nothing of drawing.
+Called by figures 5 and 6 and the page. Knows nothing of drawing.
 """
 
 from collections.abc import Mapping
@@ -82,6 +82,27 @@ def score_histograms(
         n_instances=np.array([len(scores) for scores in known.values()], dtype=np.int64),
         n_unusable=np.array([np.isinf(scores).sum() for scores in known.values()], dtype=np.int64),
     )
+
+
+def score_bins(scores: Floats) -> tuple[Floats, Ints]:
+    """Count one candidate's finite scores in the bins that ``score_histograms`` gives it alone.
+
+    Args:
+        scores: (R,) nan where not trained, infinite where diverged or failed.
+
+    Returns:
+        (H + 1,) edges and (H,) counts; empty where no two finite scores differ.
+
+    Example:
+        >>> score_bins(np.array([1.0, 2.0, 2.0, 3.0, np.inf]))[1].tolist()
+        [1, 0, 2, 0, 1]
+    """
+    finite = scores[np.isfinite(scores)]
+    span = float(np.ptp(finite)) if len(finite) else 0.0
+    if not span > 0:
+        return np.empty(0), np.empty(0, dtype=np.int64)
+    edges = np.histogram_bin_edges(finite, _n_bins([finite], span))
+    return edges, np.histogram(finite, edges)[0].astype(np.int64)
 
 
 def _n_bins(samples: list[Floats], span: float) -> int:

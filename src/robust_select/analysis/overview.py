@@ -56,6 +56,7 @@ class Overview:
         n_candidates_unusable: of how many candidates.
         margin: to the closest rival; None if there is none, or no usable score in common.
         winner: what the selected candidate is like, free of the winner's curse.
+        tolerance: differences of the criterion below it did not matter to the rule; None where it knows no tolerance.
     """
 
     n_candidates: int
@@ -79,6 +80,7 @@ class Overview:
     n_candidates_unusable: int
     margin: Margin | None
     winner: Winner
+    tolerance: float | None = None
 
 
 def overview(result: Result) -> Overview:
@@ -128,6 +130,7 @@ def overview(result: Result) -> Overview:
         n_candidates_unusable=int(np.count_nonzero(unusable)),
         margin=_margin(losses, row, table.candidates.index(rivals[0]), rivals[0]) if rivals else None,
         winner=winner(result),
+        tolerance=result.tolerance,
     )
 
 

@@ -103,7 +103,7 @@ class _Point:
 
 def _warmup(result: Result) -> list[_Point]:
     """List the moments before the first step at which each candidate had one instance more."""
-    first, everybody = result.steps[0], result.table.candidates
+    first, everybody = result.steps[0], result.entered
     before = first.step - first.instances_used
     return [
         _Point(before + n, _trained_at_least(result, n), everybody, True)
@@ -124,7 +124,7 @@ def _evenly_spread(result: Result, at_steps: list[_Point]) -> list[_Point]:
         if n_after:
             points.append(_Point(at_steps[n_after - 1].step, n, result.steps[n_after - 1].kept, False))
         else:
-            points.append(_Point(0, n, result.table.candidates, True))
+            points.append(_Point(0, n, result.entered, True))
     return sorted(points, key=lambda point: point.trainings)  # stable: steps at the same moment keep their order
 
 

@@ -171,6 +171,7 @@ def _foresee(
     hours = np.array([study.hours for study in studies])
     finished = float(np.mean([study.finished for study in studies]))
     says = np.array([study.confidence for study in studies])
+    hours_low, hours_high = np.quantile(hours, (0.05, 0.95)) if np.isfinite(hours).all() else (math.nan, math.nan)
     return Outlook(
         rule=rule.name,
         settings=rule.settings(),
@@ -179,8 +180,8 @@ def _foresee(
         trainings_low=float(np.quantile(trainings, 0.05)),
         trainings_high=float(np.quantile(trainings, 0.95)),
         hours=float(hours.mean()),
-        hours_low=float(np.quantile(hours, 0.05)),
-        hours_high=float(np.quantile(hours, 0.95)),
+        hours_low=float(hours_low),
+        hours_high=float(hours_high),
         within_tolerance=float(np.mean(is_good)),
         confidence=float(says.mean()),
         finished=finished,

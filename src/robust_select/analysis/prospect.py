@@ -19,6 +19,7 @@ from robust_select.stats.winner import MeansPrior, prior_of_means
 
 _N_LEVELS = 999  # equally likely normal values that stand for a candidate's population
 _MORE_REPLICATES = 16
+_MOST_CANDIDATES = 100_000  # of each a thousand losses are held at once
 _LARGEST_CORRELATION = 0.95
 
 
@@ -125,6 +126,8 @@ def assumed(
         array([1., 1., 1.])
     """
     check_count("candidates", n_candidates, 1)
+    if n_candidates > _MOST_CANDIDATES:
+        raise InputError(f"expected at most {_MOST_CANDIDATES:,} candidates to simulate, came {n_candidates:,}")
     for name, value in (("spread", spread), ("gap_spread", gap_spread)):
         if not 0 < value < math.inf:
             raise InputError(f"expected {name} above 0, in units of the score, came {name}={value!r}")

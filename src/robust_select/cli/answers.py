@@ -96,6 +96,26 @@ def study_answer(result: "Result", rule: "Rule", study: str, ledger: str) -> dic
         **selection_answer(result, rule, order=None),
         "settings": rule.settings(),
         "summary": records(result.summary()),
+        **({} if result.pruned is None else {"pruning": _pruning_answer(result)}),
+    }
+
+
+def _pruning_answer(result: "Result") -> dict[str, Any]:
+    """Answer who was stopped by its epochs, and whether it was safe; null where that cannot be said."""
+    from robust_select.analysis.pruning import pruning
+
+    found = pruning(result)
+    stopped = {} if result.table.stopped is None else zip(result.table.candidates, result.table.stopped, strict=True)
+    return {
+        "verdict": found.verdict,
+        "is_safe": found.is_safe,
+        "epochs": records(found.to_frame()),
+        "stopped": {name: int(epochs.max()) for name, epochs in dict(stopped).items() if epochs.any()},
+        "better": found.n_better,
+        "low": found.low,
+        "high": found.high,
+        "epochs_saved": found.epochs_saved,
+        "seconds_saved": found.seconds_saved,
     }
 
 

@@ -5,6 +5,7 @@ Called as ``robust-select``. Knows no library but Typer: ``--help`` must not wai
 
 import errno
 import io
+import os
 import sys
 from typing import Any
 
@@ -13,11 +14,12 @@ from typer.core import TyperGroup
 
 from robust_select.cli.demo import demo
 from robust_select.cli.efficiency import efficiency
-from robust_select.cli.ledgers import export, status
+from robust_select.cli.ledgers import backup, export, status
 from robust_select.cli.options import TYPED
 from robust_select.cli.planning import plan
 from robust_select.cli.replaying import replay
 from robust_select.cli.reporting import report
+from robust_select.cli.show import clean
 from robust_select.cli.stability import stability
 from robust_select.cli.tables import measure
 from robust_select.cli.training import run
@@ -25,6 +27,12 @@ from robust_select.core.errors import InputError, RobustSelectError
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 """Exit codes; 0 is done."""
+
+TRACEBACK = "ROBUST_SELECT_TRACEBACK"
+"""An environment variable: where it is set, an error that nobody foresaw shows where it comes from."""
+
+_LONGEST = 300  # signs of somebody else's message
+_OF_TYPER = (typer.Exit, typer.Abort, typer.BadParameter.__mro__[2])  # ClickException, of click or Typer's own copy
 
 
 class Commands(TyperGroup):
@@ -40,16 +48,38 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except RobustSelectError as error:
-            typer.echo(f"robust-select: {error}", err=True)
+            _tell(str(error))
             raise typer.Exit(BAD_INPUT if isinstance(error, InputError) else FAILED) from error
         except KeyboardInterrupt as error:
-            typer.echo("robust-select: stopped", err=True)
+            _tell("stopped")
             raise typer.Exit(INTERRUPTED) from error
-        except OSError as error:
-            if error.filename is None or error.errno == errno.EPIPE:
-                raise  # no file of the user's
-            typer.echo(f"robust-select: cannot use {error.filename}: {error.strerror}", err=True)
+        except Exception as error:  # the last line of defence: a traceback helps nobody who cannot mend it
+            if isinstance(error, _OF_TYPER) or (isinstance(error, OSError) and error.errno == errno.EPIPE):
+                raise  # a wrong option, the end of a command, or of who reads its output: Typer knows what to do
+            if isinstance(error, OSError) and error.filename is not None:
+                _tell(f"cannot use {error.filename}: {error.strerror}")
+                raise typer.Exit(FAILED) from error
+            if os.environ.get(TRACEBACK):
+                raise
+            _tell(_unforeseen(error))
             raise typer.Exit(FAILED) from error
+
+
+def _tell(message: str) -> None:
+    """Print a message; signs that steer a terminal, which a damaged file may hold, are replaced."""
+    typer.echo(clean(f"robust-select: {message}"), err=True)
+
+
+def _unforeseen(error: Exception) -> str:
+    """Say what is to be done about an error that is none of ours."""
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for this: ask for less at once (candidates, instances, resamples)"
+    lines = str(error).split("\n")
+    said = f"{type(error).__name__}: {lines[0][:_LONGEST]}".rstrip(": ")
+    return (
+        f"stopped by an error that nobody foresaw, {said}. Trainings that had finished are in the ledger. Set "
+        f"{TRACEBACK}=1 and run this again to see where it comes from, and please report it"
+    )
 
 
 app = typer.Typer(
@@ -72,7 +102,7 @@ def robust_select() -> None:
     """
 
 
-for command in (run, measure, plan, status, replay, efficiency, stability, export, report, demo):
+for command in (run, measure, plan, status, replay, efficiency, stability, export, backup, report, demo):
     app.command()(command)
 
 

@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from robust_select.cli.answers import check_targets, write_json
-from robust_select.cli.options import Json, Maximize, Quiet, ScorePrefix
+from robust_select.cli.options import (
+    CandidateColumn,
+    Json,
+    Maximize,
+    ParameterColumns,
+    Quiet,
+    ReplicateColumn,
+    ScoreColumn,
+    ScorePrefix,
+    SecondsColumn,
+    StateColumn,
+    columns_of,
+)
 from robust_select.cli.show import say, show_table
 
 if TYPE_CHECKING:
@@ -34,6 +46,12 @@ def efficiency(
         int | None, typer.Option("--workers", metavar="N", help="Work in N processes; by default one a core.")
     ] = None,
     score_prefix: ScorePrefix = None,
+    candidate_column: CandidateColumn = None,
+    replicate_column: ReplicateColumn = None,
+    score_column: ScoreColumn = None,
+    seconds_column: SecondsColumn = None,
+    state_column: StateColumn = None,
+    parameter_columns: ParameterColumns = None,
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
@@ -49,7 +67,15 @@ def efficiency(
     from robust_select.core.tables import read_table
 
     check_targets(json)
-    read = read_table(table, score_prefix)
+    columns = columns_of(
+        candidate=candidate_column,
+        replicate=replicate_column,
+        score=score_column,
+        seconds=seconds_column,
+        state=state_column,
+        params=parameter_columns,
+    )
+    read = read_table(table, score_prefix, columns=columns)
     console = Console(stderr=True)
     with Bar(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
         found = measure_efficiency(

@@ -1,4 +1,4 @@
-"""The commands that look into a ledger: ``status``, ``export``.
+"""The commands that look into a ledger: ``status``, ``export``, ``backup``.
 
 Called by the program. Knows nothing of trainers; none of them writes into a ledger.
 """
@@ -10,21 +10,30 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from robust_select.cli.answers import check_targets, plain, write_json
+from robust_select.cli.checking import verify
 from robust_select.cli.options import Json, LedgerArgument, StudyName
 from robust_select.cli.show import say, show_table
 from robust_select.core.errors import InputError, LedgerError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from robust_select.ledger import Ledger, StudyRecord
+    from robust_select.ledger import Ledger
 
 
-def status(ledger: LedgerArgument, study: StudyName = None, json: Json = None) -> None:
-    """Say how far the studies of a ledger are."""
+def status(
+    ledger: LedgerArgument,
+    study: StudyName = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Verify the ledger instead; exit code 1 where something is wrong.")
+    ] = False,
+    json: Json = None,
+) -> None:
+    """Say how far the studies of a ledger are, or whether it is sound."""
     from robust_select.ledger import open_ledger
 
     check_targets(json)
+    if check:
+        verify(ledger, study, json)
+        return
     with open_ledger(ledger, must_exist=True) as opened:
         names = opened.names() if study is None else [opened.study(study).name]
         found = [_status(opened, name) for name in names]
@@ -63,11 +72,13 @@ def _status(ledger: "Ledger", name: str) -> dict[str, Any]:
         "problem": None,
     }
     try:
-        result = read_result(ledger, name).result
+        reading = read_result(ledger, name, with_curves=False)
     except LedgerError as error:
         return {**found, "problem": str(error)}
+    result = reading.result
     return {
         **found,
+        "problem": reading.note or None,
         "alive": len(result.remaining),
         "leader": result.selected if result.trainings else None,
         "steps": len(result.steps),
@@ -78,6 +89,7 @@ def _status(ledger: "Ledger", name: str) -> dict[str, Any]:
 def _show_status(found: list[dict[str, Any]]) -> None:
     from robust_select.report.words import duration
 
+    has_pruned = any(row["pruned"] for row in found)
     rows = [
         [
             row["study"],
@@ -88,6 +100,7 @@ def _show_status(found: list[dict[str, Any]]) -> None:
             f"{row['trainings']:,}",
             str(row["diverged"]),
             str(row["failed"]),
+            *([f"{row['pruned']:,}"] if has_pruned else []),
             "" if row["seconds"] is None else duration(row["seconds"]),
             row["started"],
         ]
@@ -103,6 +116,7 @@ def _show_status(found: list[dict[str, Any]]) -> None:
             "trainings": True,
             "diverged": True,
             "failed": True,
+            **({"pruned": True} if has_pruned else {}),
             "training time": True,
             "started": False,
         },
@@ -122,33 +136,30 @@ def export(
     ] = False,
 ) -> None:
     """Write the scores of a study as a long table, one row an instance."""
-    from robust_select.core.tables import write_frame
+    from robust_select.core.writing import write_frames
     from robust_select.ledger import open_ledger
 
     check_targets(out)
     with open_ledger(ledger, must_exist=True) as opened:
         record = opened.study(study)
-        frame = opened.frame(record)
-        if curves:
-            frame = _with_curves(frame, opened, record)
-    write_frame(frame, out)
-    say(f"{len(frame):,} instances written to {out}. Replay them: robust-select replay {shlex.quote(str(out))}")
+        if curves and not opened.has_curves(record):
+            raise InputError(
+                f"expected instances with curves for --curves, came study {record.name!r} without any: its trainer "
+                "gives scores alone; leave --curves out, or let it return Outcome(score, curve=...)"
+            )
+        n_rows = write_frames(opened.frames(record, curves), out)
+    say(f"{n_rows:,} instances written to {out}. Replay them: robust-select replay {shlex.quote(str(out))}")
 
 
-def _with_curves(frame: "pd.DataFrame", ledger: "Ledger", record: "StudyRecord") -> "pd.DataFrame":
-    """Add the columns of the curves.
+def backup(
+    ledger: LedgerArgument,
+    copy: Annotated[Path, typer.Argument(metavar="COPY", help="File to write.")],
+    replace: Annotated[bool, typer.Option("--replace", help="Replace COPY if there is one.")] = False,
+) -> None:
+    """Copy a ledger to a SQLite file, also while studies run in it; the copy appears complete or not at all."""
+    from robust_select.ledger import open_ledger
+    from robust_select.ledger.backup import back_up
 
-    Raises:
-        InputError: no instance has a curve.
-    """
-    from dataclasses import replace
-
-    found = ledger.curves(record)
-    if found is None:
-        raise InputError(
-            f"expected instances with curves for --curves, came study {record.name!r} without any: its trainer gives "
-            "scores alone; leave --curves out, or let it return Outcome(score, curve=...)"
-        )
-    with_curves = replace(ledger.table(record), curves=found).to_frame()
-    epochs = [f"epoch_{epoch + 1}" for epoch in range(found.shape[2])]
-    return frame.merge(with_curves[["candidate", "replicate", *epochs]], on=["candidate", "replicate"], how="left")
+    with open_ledger(ledger, must_exist=True) as opened:
+        n_outcomes = back_up(opened, copy, replace)
+    say(f"{n_outcomes:,} trainings copied to {copy}. Look: robust-select status {shlex.quote(str(copy))}")

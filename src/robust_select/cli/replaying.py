@@ -125,15 +125,20 @@ def replay(
         provenance = {"Table": str(table), "Command": typed(context), "Rule": str(rule)}
         playground = None if samples == 0 else _explore(read, revealed, rule, by, result.direction, samples)
         write_page(result, html, title=table.name, provenance=provenance, playground=playground, curves=read)
-    written = []
+    written: list[Path] = []
+    left_out: tuple[tuple[str, str], ...] = ()
     if figures is not None:
         from robust_select.report.figures import save_figures
+        from robust_select.report.figures.missing import figures_left_out
 
         written = list(save_figures(result, figures, format))  # type: ignore[arg-type]
+        left_out = figures_left_out(result, [path.stem for path in written])
     if not quiet and json != "-":
         show_result(result)
         for path in [*([] if html is None else [html]), *written]:
             say(f"Written: {path}")
+        for name, why in left_out:
+            say(f"Not drawn: {name} ({why})")
 
 
 def _explore(

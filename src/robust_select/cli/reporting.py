@@ -12,7 +12,6 @@ import typer
 from robust_select.cli.answers import check_targets, study_answer, write_json
 from robust_select.cli.options import Figures, Format, Html, Json, LedgerArgument, StudyName
 from robust_select.cli.show import clean, say, shown_url
-from robust_select.cli.sources import sources_of
 from robust_select.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -65,12 +64,14 @@ def _write(
     json: str | None,
 ) -> None:
     from robust_select.ledger import open_ledger
+    from robust_select.report.reading import sources_of
     from robust_select.study.reading import read_result
 
     with open_ledger(ledger, must_exist=True) as opened:
         found = read_result(opened, study)
         known = sources_of(opened, found.study, found.result.direction) if html or card or figures else None
     written: list[Path] = []
+    left_out: tuple[tuple[str, str], ...] = ()
     if html is not None:
         from robust_select.report.page import write_page
 
@@ -90,14 +91,18 @@ def _write(
         written.append(card)
     if figures is not None:
         from robust_select.report.figures import save_figures
+        from robust_select.report.figures.missing import figures_left_out
 
-        written.extend(save_figures(found.result, figures, format, found.base))  # type: ignore[arg-type]
-        written.extend(_save_sources(known, figures, format))
+        drawn = save_figures(found.result, figures, format, found.base)  # type: ignore[arg-type]
+        left_out = figures_left_out(found.result, [path.stem for path in drawn])
+        written.extend([*drawn, *_save_sources(known, figures, format)])
     if json is not None:
         write_json(study_answer(found.result, found.rule, found.study.name, shown_url(ledger)), json)
     if json != "-":
         for path in written:
             say(f"Written: {path}")
+        for name, why in left_out:
+            say(f"Not drawn: {name} ({why})")
 
 
 def _save_sources(known: "Sources | None", folder: Path, format: str) -> list[Path]:

@@ -146,6 +146,22 @@ def show_result(result: "Result", n_shown: int = N_SHOWN) -> None:
         _show_equivalents(result, n_shown)
     for sentence in caveats(found):
         say(f"Note: {_text(sentence)}")
+    if result.pruned is not None:
+        _show_pruning(result)
+
+
+def _show_pruning(result: "Result") -> None:
+    """Say who was stopped by its epochs, what that saved, and whether it was safe."""
+    from robust_select.analysis.pruning import pruning
+    from robust_select.report.pruning import savings_text
+
+    found = pruning(result)
+    stopped = ", ".join(f"{n:,} after epoch {epoch}" for epoch, n in zip(found.epochs, found.stopped, strict=True))
+    say(
+        f"Pruned by epochs: {found.n_stopped:,} of {found.n_candidates:,} candidates in their first training "
+        f"({stopped}). {savings_text(found.epochs_saved, found.share_saved, found.seconds_saved)}"
+    )
+    say(found.verdict)
 
 
 def _show_equivalents(result: "Result", n_shown: int) -> None:
@@ -180,7 +196,8 @@ def show_measurement(measured: "Measurement", n_shown: int = N_SHOWN) -> None:
     ahead = [measured.best, *(name for name in measured.pairs["b"])]
     if n_candidates > 4:
         frame = frame[frame["criterion"].isin(keys)]
-        ahead = ahead[:1] + sorted(ahead[1:], key=lambda name: abs(values[name] - values[measured.best]))
+        best = float(values[measured.best])
+        ahead = ahead[:1] + sorted(ahead[1:], key=lambda name: abs(float(values[name]) - best))
         ahead = ahead[:n_shown]
     rows = [
         [
@@ -190,7 +207,7 @@ def show_measurement(measured: "Measurement", n_shown: int = N_SHOWN) -> None:
             _interval(row["low"], row["high"]),
             row["method"],
             str(row["instances"]),
-            "" if row["to_halve"] != row["to_halve"] else str(int(row["to_halve"])),
+            "" if row["to_halve"] is None or row["to_halve"] != row["to_halve"] else str(int(row["to_halve"])),
             row["caveats"],
         ]
         for name in ahead

@@ -1,6 +1,6 @@
 """What ``measure --sources`` does: trains candidates by designs and splits the variance over the random streams.
 
-Called by ``measure``, and by ``report``, which shows what was found. Knows nothing of statistics.
+Called by ``measure``. Knows nothing of statistics.
 """
 
 import math
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from robust_select.core.designs import Crossed, Varying
     from robust_select.core.protocols import Direction
     from robust_select.core.tables import Table
-    from robust_select.ledger import Ledger, StudyRecord
-    from robust_select.report.sources import Sources
 
 N_ALONE = 50
 """Instances of each candidate for each stream alone, where nobody says how many."""
@@ -110,36 +108,6 @@ def answer_alone(
         write_json(answer, json)
     if is_shown:
         _show_alone(found, confidence)
-
-
-def sources_of(ledger: "Ledger", study: "StudyRecord", direction: "Direction") -> "Sources | None":
-    """Gather what ``measure --sources`` found out for a study; None where it was never asked.
-
-    Args:
-        ledger: an open one.
-        study: of that ledger.
-        direction: of its scores.
-    """
-    import numpy as np
-
-    from robust_select.analysis.sources import compare_alone, sources
-    from robust_select.core.designs import Crossed
-    from robust_select.report.sources import CrossedSources, Sources
-    from robust_select.study.sources import read_sources
-
-    crossed: list[CrossedSources] = []
-    alone: dict[tuple[int, tuple[str, ...]], dict[str, Table]] = {}
-    for found in read_sources(ledger, study):
-        table, design = found.table, found.design
-        if np.isnan(table.scores).all():
-            continue
-        if isinstance(design, Crossed):
-            crossed.append(CrossedSources(str(design), sources(table, design)))
-        else:
-            alone.setdefault((design.n_instances, table.candidates), {})[str(design)] = table
-    if not crossed and not alone:
-        return None
-    return Sources(tuple(crossed), tuple(compare_alone(tables, direction) for tables in alone.values()))
 
 
 def check_options(source: Path, is_asked: bool, options: dict[str, Any]) -> None:

@@ -10,13 +10,20 @@ import typer
 
 from robust_select.cli.answers import check_targets, records, write_json
 from robust_select.cli.options import (
+    CandidateColumn,
     Json,
     LedgerOption,
     Maximize,
+    ParameterColumns,
     Quiet,
+    ReplicateColumn,
+    ScoreColumn,
     ScorePrefix,
+    SecondsColumn,
     SecondsPrefix,
+    StateColumn,
     Workers,
+    columns_of,
     typed,
 )
 from robust_select.cli.show import say, show_measurement
@@ -67,6 +74,12 @@ def measure(
     ] = False,
     score_prefix: ScorePrefix = None,
     seconds_prefix: SecondsPrefix = None,
+    candidate_column: CandidateColumn = None,
+    replicate_column: ReplicateColumn = None,
+    score_column: ScoreColumn = None,
+    seconds_column: SecondsColumn = None,
+    state_column: StateColumn = None,
+    parameter_columns: ParameterColumns = None,
     workers: Workers = None,
     ledger: LedgerOption = None,
     card: Annotated[
@@ -94,8 +107,17 @@ def measure(
     if criterion is not None:
         look_up(criterion)
     is_shown = not quiet and json != "-"
+    named = {
+        "--candidate-column": candidate_column,
+        "--replicate-column": replicate_column,
+        "--score-column": score_column,
+        "--seconds-column": seconds_column,
+        "--state-column": state_column,
+        "--parameter-columns": parameter_columns,
+    }
     if source.suffix.lower() == ".toml":
-        _refuse(source, {"--score-prefix": score_prefix, "--seconds-prefix": seconds_prefix, "--maximize": maximize})
+        prefixes = {"--score-prefix": score_prefix, "--seconds-prefix": seconds_prefix}
+        _refuse(source, {**prefixes, **named, "--maximize": maximize})
 
         def trained(wanted: "Crossed | Varying | None" = None) -> "tuple[Table, Study]":
             from robust_select.cli.training import train
@@ -121,7 +143,15 @@ def measure(
         from robust_select.core.tables import read_table
 
         _refuse(source, {"--instances": instances, "--workers": workers, "--ledger": ledger})
-        table = read_table(source, score_prefix, seconds_prefix)
+        columns = columns_of(
+            candidate=candidate_column,
+            replicate=replicate_column,
+            score=score_column,
+            seconds=seconds_column,
+            state=state_column,
+            params=parameter_columns,
+        )
+        table = read_table(source, score_prefix, seconds_prefix, columns)
         table = table.subset(candidate) if candidate else table
         if sources:
             _refuse(source, {"--alone": alone})
@@ -206,5 +236,6 @@ def _measuring_study(
         seed=read.seed,
         name=about,
     )
+    study.time_limit = read.time_limit
     study.origin.update(read.origin)
     return study, workers

@@ -23,6 +23,7 @@ from robust_select.cli.options import (
     typed,
 )
 from robust_select.cli.show import say, show_result, shown_url
+from robust_select.core.errors import InputError
 
 if TYPE_CHECKING:
     from robust_select.select.result import Result
@@ -46,8 +47,15 @@ def run(
         str | None,
         typer.Option("--executor", metavar="dask://HOST:PORT", help="Train on the cluster of a Dask scheduler."),
     ] = None,
+    time_limit: Annotated[
+        float | None, typer.Option("--time-limit", metavar="SECONDS", help="Stop a training that takes longer.")
+    ] = None,
     on_existing: OnExisting = "resume",
     fresh: Fresh = None,
+    prune_epochs: Annotated[
+        str | None,
+        typer.Option("--prune-epochs", metavar="10,20", help="Stop first trainings that are behind after these."),
+    ] = None,
     ledger: LedgerOption = None,
     name: Annotated[str | None, typer.Option("--name", help="Of the study in the ledger.")] = None,
     html: Html = None,
@@ -58,8 +66,19 @@ def run(
     check_targets(html, json)
     made, n_wanted = prepare(study, choice, ledger, name)
     made.fresh = made.fresh if fresh is None else fresh
+    made.time_limit = made.time_limit if time_limit is None else time_limit
+    if prune_epochs is not None:
+        made.prune_at(_epochs(prune_epochs))
     n_workers = n_wanted if workers is None and executor is None else workers
     carry_out(made, n_workers, on_existing, typed(context), html, json, quiet, executor)
+
+
+def _epochs(text: str) -> tuple[int, ...]:
+    """Read epochs from the command line."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise InputError(f"expected --prune-epochs as whole numbers with commas, 10,20 say, came {text!r}")
+    return tuple(int(part) for part in parts)
 
 
 def prepare(path: Path, choice: Choice, ledger: str | None, name: str | None) -> "tuple[Study, int | None]":

@@ -14,6 +14,10 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from robust_select.core.errors import InputError
+from robust_select.core.limits import MOST_CANDIDATES
+
+_LARGEST = 8e307  # the difference of two such numbers is finite
+_LARGEST_INTEGER = 2**63 - 2
 
 
 def _plain(value: Any) -> Any:
@@ -84,6 +88,10 @@ class Candidate:
         name: unique in a study.
         params: what the trainer is given; read-only.
         is_base: the model that the others vary; figures mark it with a star.
+
+    Example:
+        >>> Candidate("small", {"width": 16}).params["width"]
+        16
     """
 
     name: str
@@ -121,6 +129,10 @@ class Uniform:
 
     Raises:
         InputError: ``low`` is not below ``high``, or ``log`` with ``low`` not above 0.
+
+    Example:
+        >>> round(Uniform(1e-4, 1e-1, log=True).rvs(random_state=np.random.default_rng(0)), 5)
+        0.00814
     """
 
     low: float
@@ -143,6 +155,10 @@ class Integers:
 
     Raises:
         InputError: ``low`` is not below ``high``, one is not whole, or ``log`` with ``low`` not above 0.
+
+    Example:
+        >>> Integers(1, 3).rvs(random_state=np.random.default_rng(0))
+        3
     """
 
     low: int
@@ -163,8 +179,9 @@ class Integers:
 
 
 def _check_range(what: object, low: float, high: float, log: bool) -> None:
-    if not -math.inf < low < high < math.inf:
-        raise InputError(f"expected finite numbers with low < high, came {what}")
+    most = _LARGEST_INTEGER if isinstance(what, Integers) else _LARGEST
+    if not -most <= low < high <= most:
+        raise InputError(f"expected finite numbers with low < high, at most {most:.3g}, came {what}")
     if log and low <= 0:
         raise InputError(f"expected low > 0 for a logarithmic range, came {what}")
 
@@ -184,6 +201,12 @@ def grid(**axes: Sequence[Any]) -> tuple[Candidate, ...]:
     for key, values in axes.items():
         if isinstance(values, str) or not isinstance(values, Sized) or len(values) == 0:
             raise InputError(f"expected a list of values for each parameter, came {key}={values!r}")
+    n = math.prod(map(len, axes.values()))
+    if n > MOST_CANDIDATES:
+        raise InputError(
+            f"expected a grid of at most {MOST_CANDIDATES:,} candidates, came one of about "
+            f"10^{math.log10(n):.0f}: use sample"
+        )
     rows = [dict(zip(axes, row, strict=True)) for row in itertools.product(*axes.values())]
     return as_candidates(rows)
 
@@ -208,6 +231,8 @@ def sample(
     """
     if n < 1:
         raise InputError(f"expected at least one candidate to draw, came n={n}")
+    if n > MOST_CANDIDATES:
+        raise InputError(f"expected at most {MOST_CANDIDATES:,} candidates to draw, came n={n}")
     rng = np.random.default_rng(seed)
     drawers = {key: _drawer(key, values) for key, values in space.items()}
     found: dict[str, dict[str, Any]] = {}

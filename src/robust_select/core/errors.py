@@ -8,11 +8,29 @@ import re
 
 
 class RobustSelectError(Exception):
-    """Base of every error that robust-select raises on purpose."""
+    """Base of every error that robust-select raises on purpose.
+
+    Example:
+        >>> from robust_select.core.candidates import grid
+        >>> try:
+        ...     grid()
+        ... except RobustSelectError as error:
+        ...     print(error)
+        expected at least one parameter with its values, came none: grid(lr=[0.1, 0.01])
+    """
 
 
 class InputError(RobustSelectError, ValueError):
-    """Something that the user gave cannot be used."""
+    """Something that the user gave cannot be used.
+
+    Example:
+        >>> from robust_select.stats.criteria import criterion
+        >>> try:
+        ...     criterion("mode")
+        ... except InputError as error:
+        ...     print(isinstance(error, ValueError), str(error)[-11:])
+        True came 'mode'
+    """
 
 
 class TableError(InputError):
@@ -20,6 +38,10 @@ class TableError(InputError):
 
     Attributes:
         source: where the table came from (a path, or "the data frame").
+
+    Example:
+        >>> print(TableError("expected a column 'score', came none", "scores.csv"))
+        scores.csv: expected a column 'score', came none
     """
 
     def __init__(self, message: str, source: str = "the table") -> None:
@@ -33,6 +55,11 @@ class StudyFileError(InputError):
     Attributes:
         source: path of the file.
         problems: one ``(path inside the file, message)`` a problem.
+
+    Example:
+        >>> print(StudyFileError("study.toml", [("rule.warmup", "expected a whole number, came 'three'")]))
+        study.toml: the study file cannot be used:
+          rule.warmup: expected a whole number, came 'three'
     """
 
     def __init__(self, source: str, problems: list[tuple[str, str]]) -> None:
@@ -47,6 +74,10 @@ class LedgerError(InputError):
 
     Attributes:
         url: the ledger's database URL.
+
+    Example:
+        >>> print(LedgerError("another process runs this study", "postgresql://me:secret@host/studies"))
+        ledger postgresql://me:***@host/studies: another process runs this study
     """
 
     def __init__(self, message: str, url: str) -> None:
@@ -60,6 +91,12 @@ class SettingsDifferError(LedgerError):
 
     Attributes:
         differences: one ``(setting, in the ledger, now)`` a difference.
+
+    Example:
+        >>> print(SettingsDifferError("digits", [("seed", "1", "2")], "sqlite:///study.db"))  # doctest: +ELLIPSIS
+        ledger sqlite:///study.db: study 'digits' was started with other settings:
+          seed: in the ledger 1, now 2
+        Set them back to go on with it, ...
     """
 
     def __init__(self, study: str, differences: list[tuple[str, str, str]], url: str) -> None:
@@ -79,6 +116,10 @@ class MissingExtraError(RobustSelectError, ImportError):
 
     Attributes:
         extra: the extra that installs it.
+
+    Example:
+        >>> print(MissingExtraError("torch", "torch"))
+        torch is not installed: pip install "robust-select[torch]"
     """
 
     def __init__(self, package: str, extra: str) -> None:
@@ -91,6 +132,10 @@ class WorkerLostError(RobustSelectError, RuntimeError):
 
     Attributes:
         attempts: how often the instance was tried.
+
+    Example:
+        >>> print(WorkerLostError(3, "killed by signal 9"))
+        the worker process died 3 times while training this instance (killed by signal 9)
     """
 
     def __init__(self, attempts: int, reason: str) -> None:
@@ -99,7 +144,12 @@ class WorkerLostError(RobustSelectError, RuntimeError):
 
 
 class ExecutorBrokenError(RobustSelectError, RuntimeError):
-    """The executor takes no more work; which training is at fault, if one is, nobody can tell."""
+    """The executor takes no more work; which training is at fault, if one is, nobody can tell.
+
+    Example:
+        >>> str(ExecutorBrokenError("it was shut down"))[:76]
+        'expected an executor that trains on, came one that is broken or shut down (i'
+    """
 
     def __init__(self, reason: str) -> None:
         super().__init__(
@@ -114,6 +164,17 @@ class TrainerError(RobustSelectError, RuntimeError):
 
     Attributes:
         n_failures: how many trainings failed, with none that did not.
+
+    Example:
+        >>> from robust_select.core.candidates import grid
+        >>> from robust_select.study import Study
+        >>> def train(params, instance):
+        ...     raise KeyError("lr")
+        >>> try:
+        ...     Study(grid(rate=[0.1, 0.2]), train).run()
+        ... except TrainerError as error:
+        ...     print(error.n_failures, "failures")
+        2 failures
     """
 
     def __init__(self, n_failures: int, first: str, log: str) -> None:

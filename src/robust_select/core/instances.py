@@ -5,7 +5,7 @@ Made by studies, read by trainers. Knows nothing of candidates' parameters or of
 
 import enum
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -27,6 +27,10 @@ class Seeds:
         initial_weights: for the initialisation of the model.
         training_sample: for the choice of the training examples from the population.
         batch_order: for the order of examples, and whatever noise goes with it (dropout, augmentation).
+
+    Example:
+        >>> Seeds(initial_weights=1, training_sample=2, batch_order=3).training_sample
+        2
     """
 
     initial_weights: int
@@ -66,6 +70,34 @@ def seeds_for(seed: int, replicate: int, fixed: Collection[Stream] = ()) -> Seed
 
 
 @dataclass(frozen=True)
+class EpochLimits:
+    """What an instance's scores have to reach on the way, else it is stopped; where there is nothing, it never is.
+
+    Attributes:
+        worst: pairs of an epoch, from 1, and the worst score that is allowed after it.
+        is_maximized: whether the higher scores are the better ones.
+
+    Example:
+        >>> limits = EpochLimits(((2, 0.5),))
+        >>> limits.is_missed([0.9]), limits.is_missed([0.9, 0.5]), limits.is_missed([0.9, 0.6])
+        (False, False, True)
+    """
+
+    worst: tuple[tuple[int, float], ...] = ()
+    is_maximized: bool = False
+
+    def is_missed(self, curve: Sequence[float]) -> bool:
+        """Whether the last score of a curve is beyond the limit of its epoch; never where it is not finite."""
+        limit = next((score for epoch, score in self.worst if epoch == len(curve)), None)
+        if limit is None or not math.isfinite(curve[-1]):
+            return False
+        return bool(curve[-1] < limit if self.is_maximized else curve[-1] > limit)
+
+
+_NO_LIMITS = EpochLimits()
+
+
+@dataclass(frozen=True)
 class Instance:
     """One training of one candidate.
 
@@ -73,6 +105,7 @@ class Instance:
         candidate: the candidate's name.
         replicate: the index of this training within its candidate, from 0.
         seeds: one seed a random stream.
+        limits: what its scores have to reach on the way, where the study prunes by epochs.
 
     Example:
         >>> instance = Instance("small", 0, seeds_for(7, 0))
@@ -83,18 +116,39 @@ class Instance:
     candidate: str
     replicate: int
     seeds: Seeds
+    limits: EpochLimits = _NO_LIMITS
 
     def rng(self, stream: Stream) -> np.random.Generator:
         """Give a fresh generator for a random stream."""
         return np.random.default_rng(getattr(self.seeds, stream))
 
+    def should_stop(self, curve: Sequence[float]) -> bool:
+        """Ask after each epoch but the last whether to stop here, and then give back ``Outcome.pruned(curve)``.
+
+        Only a study with ``prune_epochs`` ever says yes. A trainer that never asks is never stopped.
+
+        Args:
+            curve: (E,) the score after each epoch so far.
+
+        Example:
+            >>> Instance("small", 0, seeds_for(7, 0)).should_stop([0.9, 0.8])
+            False
+        """
+        return self.limits.is_missed(curve)
+
 
 class State(enum.StrEnum):
-    """How a training ended."""
+    """How a training ended.
+
+    Example:
+        >>> State("diverged") is State.DIVERGED
+        True
+    """
 
     COMPLETE = "complete"
     DIVERGED = "diverged"
     FAILED = "failed"
+    PRUNED = "pruned"
 
 
 @dataclass(frozen=True)
@@ -107,9 +161,12 @@ class Outcome:
         score: on held-out data; nan unless the state is complete.
         curve: (E,) the validation score after each epoch, if the trainer gives it.
         seconds: of wall-clock time; filled in by the executor where it is nan.
-        state: complete, diverged or failed.
-        message: why it failed; empty otherwise.
+        state: complete, diverged, failed, or pruned (stopped after an epoch because the study asked for it).
+        message: why it failed, or where it was stopped; empty otherwise.
         log: the traceback of a failure; empty otherwise.
+
+    Raises:
+        InputError: pruned without a curve.
 
     Example:
         >>> Outcome(0.25).state, Outcome(float("inf")).state
@@ -131,7 +188,20 @@ class Outcome:
             state = State.DIVERGED
         if state is not State.COMPLETE:
             object.__setattr__(self, "score", math.nan)
+        if state is State.PRUNED and not self.curve:
+            raise InputError("expected the curve up to the epoch at which the training was stopped, came none")
         object.__setattr__(self, "state", state)
+
+    @classmethod
+    def pruned(cls, curve: Sequence[float], seconds: float = math.nan) -> "Outcome":
+        """Make the outcome of a training that stopped because ``Instance.should_stop(curve)`` asked for it.
+
+        Example:
+            >>> Outcome.pruned([0.9, 0.8]).message
+            'stopped after epoch 2'
+        """
+        message = f"stopped after epoch {len(curve)}"
+        return cls(math.nan, tuple(curve), seconds, State.PRUNED, message)
 
     @classmethod
     def failed(cls, message: str, seconds: float = math.nan, log: str = "") -> "Outcome":

@@ -25,6 +25,14 @@ class Trainer(Protocol):
 
     It gives the score on held-out data, or an ``Outcome`` with a curve. It may raise: the training is then
     recorded as failed.
+
+    Example:
+        >>> def train(params: Mapping[str, Any], instance: Instance) -> float:
+        ...     return abs(params["lr"] - 0.1) + 0.01 * instance.rng("initial_weights").normal()
+        >>> from robust_select.core.instances import seeds_for
+        >>> trainer: Trainer = train
+        >>> trainer({"lr": 0.1}, Instance("a", 0, seeds_for(0, 0))) < 0.05
+        True
     """
 
     def __call__(self, params: Mapping[str, Any], instance: Instance, /) -> float | Outcome:
@@ -37,6 +45,10 @@ class StackTrainer(Trainer, Protocol):
     """A trainer that can train several instances as one, faster than one after the other.
 
     Crews give it instances of one stack key together, as many as the stack size at most.
+
+    Example:
+        >>> isinstance(len, StackTrainer)
+        False
     """
 
     def stack_key(self, params: Mapping[str, Any], /) -> str:

@@ -1,11 +1,11 @@
-"""Tables of scores, candidates x replicates: read from CSV, Parquet, pandas and Arrow (Polars), written back.
+"""Tables of scores, candidates x replicates: read from CSV, Parquet, pandas and Arrow (Polars).
 
 Called by replay, measure, the ledger's export and users who bring results of their own. Knows nothing of
 criteria or rules.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,14 @@ import pandas as pd
 
 from robust_select.core.columns import Columns, listed, name_column
 from robust_select.core.errors import InputError, MissingExtraError, TableError
+from robust_select.core.frames import read_frame
 from robust_select.core.instances import State
-from robust_select.core.protocols import Direction, Floats, losses_of
+from robust_select.core.limits import most_cells
+from robust_select.core.protocols import Bools, Direction, Floats, Ints, losses_of
 
 _NOT_A_NUMBER = {"nan", "inf", "-inf", "+inf", "infinity", "-infinity", "+infinity"}
 _EPOCH = "epoch_"
+_STOPPED_AT = "stopped_at"
 _LONG_COLUMNS = {"candidate", "replicate", "score", "seconds", "state", "message"}
 
 
@@ -29,13 +32,15 @@ class Table:
 
     Attributes:
         candidates: (C,) names, unique.
-        scores: (C, R) nan where not trained, infinite where the training diverged or failed.
+        scores: (C, R) nan where not trained (to the end), infinite where the training diverged or failed.
         seconds: (C, R) nan where not known; None if the table has none.
         params: (C,) parameters of each candidate.
         curves: (C, R, E) score after each epoch, nan where there is none; None if the table has none.
+        stopped: (C, R) the epoch after which an instance was stopped (``Study(prune_epochs=...)``), so that it has no
+            score, 0 where none was; None if none was at all.
 
     Raises:
-        InputError: the shapes do not fit or a name comes twice.
+        InputError: the shapes do not fit, a name comes twice, or an instance that was stopped has a score.
 
     Example:
         >>> table = Table(("a", "b"), np.array([[0.1, 0.2], [0.3, np.inf]]))
@@ -52,6 +57,7 @@ class Table:
     seconds: Floats | None = None
     params: tuple[Mapping[str, Any], ...] = ()
     curves: Floats | None = None
+    stopped: Ints | None = None
 
     def __post_init__(self) -> None:
         scores = np.array(self.scores, dtype=float)
@@ -76,6 +82,14 @@ class Table:
                     f"expected curves of shape {(*scores.shape, 'epochs')}, at least one epoch, came {curves.shape}"
                 )
             object.__setattr__(self, "curves", curves)
+        if self.stopped is not None:
+            stopped = np.array(self.stopped, dtype=np.int64)
+            if stopped.shape != scores.shape or not np.isnan(scores[stopped > 0]).all():
+                raise InputError(
+                    f"expected stopped of shape {scores.shape}, above 0 only where there is no score, came shape "
+                    f"{stopped.shape}"
+                )
+            object.__setattr__(self, "stopped", stopped if stopped.any() else None)
         object.__setattr__(self, "scores", scores)
         if self.seconds is not None:
             object.__setattr__(self, "seconds", np.array(self.seconds, dtype=float))
@@ -91,6 +105,11 @@ class Table:
     def n_replicates(self) -> int:
         """How many replicates the table has room for, R."""
         return int(self.scores.shape[1])
+
+    @property
+    def is_stopped(self) -> Bools:
+        """(C, R) whether an instance was stopped after an epoch, so that it has no score."""
+        return np.zeros(self.scores.shape, dtype=bool) if self.stopped is None else self.stopped > 0
 
     def losses(self, direction: Direction) -> Floats:
         """Give the scores as losses (C, R): nan where not trained, +inf where diverged or failed."""
@@ -113,11 +132,13 @@ class Table:
             None if self.seconds is None else self.seconds[rows],
             tuple(self.params[row] for row in rows),
             None if self.curves is None else self.curves[rows],
+            None if self.stopped is None else self.stopped[rows],
         )
 
     def to_frame(self) -> pd.DataFrame:
-        """Give the table in long form, one row an instance that was trained."""
-        rows, columns = np.nonzero(~np.isnan(self.scores))
+        """Give the table in long form, one row an instance that was trained, to the end or not."""
+        is_stopped = self.is_stopped
+        rows, columns = np.nonzero(~np.isnan(self.scores) | is_stopped)
         scores = self.scores[rows, columns]
         is_complete = np.isfinite(scores)
         data: dict[str, Any] = {
@@ -126,16 +147,16 @@ class Table:
             "score": np.where(is_complete, scores, np.nan),
             "state": np.where(is_complete, State.COMPLETE.value, State.DIVERGED.value),
         }
+        if self.stopped is not None:
+            stopped = self.stopped[rows, columns]
+            data["state"] = np.where(stopped > 0, State.PRUNED.value, data["state"])
+            data[_STOPPED_AT] = pd.Series(stopped, dtype="Int64").mask(stopped == 0)
         if self.seconds is not None:
             data["seconds"] = self.seconds[rows, columns]
         if self.curves is not None:
             curves = self.curves[rows, columns]
             data |= {f"{_EPOCH}{epoch + 1}": curves[:, epoch] for epoch in range(curves.shape[1])}
-        keys = list(dict.fromkeys(key for params in self.params for key in params if key not in data))
-        for key in keys:
-            values = np.empty(self.n_candidates, dtype=object)
-            values[:] = [params.get(key) for params in self.params]
-            data[key] = values[rows]
+        data |= {key: values.take(rows) for key, values in params_columns(self.params, data).items()}
         return pd.DataFrame(data).infer_objects()
 
     @classmethod
@@ -151,10 +172,10 @@ class Table:
 
         Long: columns ``candidate, replicate, score``, optionally ``seconds``, ``state`` and the score after each
         epoch (``epoch_1``, ``epoch_2``, ...); every other column is a parameter. A row without a usable score
-        (empty, nan, infinite, or a state other than complete) counts as a diverged training. Wide: one row a
-        candidate (named by column ``candidate`` or ``model``, else by row number), one column a replicate, named by
-        the prefix and a number. An empty cell of a wide table was not trained; ``nan`` or ``inf`` written out in a
-        CSV file is a diverged training.
+        (empty, nan, infinite, or a state other than complete) counts as a diverged training; one of state ``pruned``
+        with its epoch in ``stopped_at`` has no score. Wide: one row a candidate (named by column ``candidate`` or
+        ``model``, else by row number), one column a replicate, named by the prefix and a number. An empty cell of a
+        wide table was not trained; ``nan`` or ``inf`` written out in a CSV file is a diverged training.
 
         Args:
             frame: a pandas data frame, or an object with Arrow's ``__arrow_c_stream__``.
@@ -206,6 +227,26 @@ def curve_array(curves: Mapping[tuple[int, int], Sequence[float] | Floats], shap
     return found
 
 
+def params_columns(params: Sequence[Mapping[str, Any]], taken: Container[str] = ()) -> "dict[str, Any]":
+    """Give one column a parameter, each of the kind that holds its values.
+
+    Args:
+        params: (C,) of the candidates.
+        taken: names that other columns have; such parameters are left out.
+
+    Returns:
+        (C,) arrays of pandas by name, empty (None or nan) where a candidate has no such parameter.
+
+    Example:
+        >>> found = params_columns([{"lr": 0.1}, {"lr": 1, "seed": 3}])
+        >>> {name: values.to_numpy().tolist() for name, values in found.items()}
+        {'lr': [0.1, 1.0], 'seed': [nan, 3.0]}
+    """
+    keys = dict.fromkeys(key for row in params for key in row if key not in taken)
+    columns = {key: np.fromiter((row.get(key) for row in params), dtype=object, count=len(params)) for key in keys}
+    return {key: pd.Series(values).infer_objects().array for key, values in columns.items()}
+
+
 def read_table(
     path: str | Path,
     score_prefix: str | None = None,
@@ -235,53 +276,8 @@ def read_table(
                [0.3, nan]])
     """
     path = Path(path)
-    if not path.is_file():
-        raise TableError("expected a CSV or Parquet file, found none", str(path))
-    try:
-        if path.suffix.lower() in {".parquet", ".pq"}:
-            frame = pd.read_parquet(path)
-        else:
-            frame = pd.read_csv(path, keep_default_na=False, na_values=[""], low_memory=False)
-            if not isinstance(frame.index, pd.RangeIndex):  # pandas takes the surplus for names of rows
-                raise ValueError("its rows hold more fields than its header")
-    except ImportError as error:
-        raise MissingExtraError("pyarrow", "parquet") from error
-    except (
-        pd.errors.EmptyDataError,
-        pd.errors.ParserError,
-        UnicodeDecodeError,
-        ValueError,
-        OSError,
-    ) as error:
-        detail = "the file is empty" if isinstance(error, pd.errors.EmptyDataError) else str(error).strip()
-        raise TableError(f"expected a CSV or Parquet table, but {detail}", str(path)) from error
-    return Table.from_frame(frame, score_prefix, seconds_prefix, str(path), columns)
-
-
-def write_frame(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write a data frame to CSV or, by its suffix, Parquet (there a column of several kinds becomes text).
-
-    Raises:
-        InputError: the folder does not exist, or another suffix.
-        MissingExtraError: Parquet without pyarrow.
-    """
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise InputError(f"expected a folder to write to, found none at {path.parent}")
-    if path.suffix.lower() == ".csv":
-        frame.to_csv(path, index=False)
-    elif path.suffix.lower() in {".parquet", ".pq"}:
-        try:
-            frame.to_parquet(path, index=False)
-        except ImportError as error:
-            raise MissingExtraError("pyarrow", "parquet") from error
-        except (TypeError, ValueError):  # values of several kinds in one column, which Parquet does not know
-            mixed = [name for name in frame.columns if frame[name].dtype == object]
-            texts = frame.copy()
-            texts[mixed] = texts[mixed].map(str, na_action="ignore")
-            texts.to_parquet(path, index=False)
-    else:
-        raise InputError(f"expected a file name ending in .csv or .parquet, came {path.name!r}")
+    names = {columns.candidate} if columns is not None and columns.candidate else set()
+    return Table.from_frame(read_frame(path, names), score_prefix, seconds_prefix, str(path), columns)
 
 
 def _as_pandas(frame: Any, source: str) -> pd.DataFrame:
@@ -303,7 +299,7 @@ def _as_pandas(frame: Any, source: str) -> pd.DataFrame:
 def _numbers(column: "pd.Series[Any]", empty: float, source: str) -> Floats:
     """Read a column of numbers: ``empty`` where there is nothing, inf where nan or infinity is written."""
     is_number = pd.api.types.is_numeric_dtype(column.dtype)
-    values = np.array(pd.to_numeric(column, errors="coerce"), dtype=float)
+    values = _coerced(column)
     missing = np.isnan(values)
     if missing.any():
         is_empty = column.isna().to_numpy()
@@ -317,6 +313,14 @@ def _numbers(column: "pd.Series[Any]", empty: float, source: str) -> Floats:
     return values
 
 
+def _coerced(column: "pd.Series[Any]") -> Floats:
+    """Read numbers; nan where there is none, infinite where one is beyond what fits."""
+    try:
+        return np.array(pd.to_numeric(column, errors="coerce"), dtype=float)
+    except OverflowError:  # a whole number of hundreds of digits
+        return np.array([float(pd.to_numeric(str(cell), errors="coerce")) for cell in column], dtype=float)
+
+
 def _from_long(frame: pd.DataFrame, source: str) -> Table:
     column = name_column(frame)
     if column is None:
@@ -327,6 +331,13 @@ def _from_long(frame: pd.DataFrame, source: str) -> Table:
     codes, names = pd.factorize(frame[column].astype(str))
     replicates = _replicates(frame["replicate"], source)
     numbers, positions = np.unique(replicates, return_inverse=True)
+    if len(names) * len(numbers) > most_cells(len(frame)):
+        raise TableError(
+            f"expected candidates that share their replicates, came {len(names):,} candidates and {len(numbers):,} "
+            f"different replicates in {len(frame):,} rows. Where seeds pair nothing, leave the column of replicates "
+            "out: rows are then numbered as they come",
+            source,
+        )
     key = codes.astype(np.int64) * len(numbers) + positions
     unique, first = np.unique(key, return_index=True)
     if len(unique) < len(key):
@@ -339,8 +350,13 @@ def _from_long(frame: pd.DataFrame, source: str) -> Table:
     values = _numbers(frame["score"], np.inf, source)
     if "state" in frame.columns:
         values = np.where(frame["state"].astype(str).to_numpy() == State.COMPLETE.value, values, np.inf)
+    stopped_at = _stopped_at(frame, source)
+    if stopped_at is not None:
+        values = np.where(stopped_at > 0, np.nan, values)
     scores = np.full((len(names), len(numbers)), np.nan)
     scores[codes, positions] = values
+    stopped = np.zeros(scores.shape, dtype=np.int64)
+    stopped[codes, positions] = 0 if stopped_at is None else stopped_at
     seconds = None
     if "seconds" in frame.columns:
         seconds = np.full(scores.shape, np.nan)
@@ -351,13 +367,27 @@ def _from_long(frame: pd.DataFrame, source: str) -> Table:
     if epochs:
         curves = np.full((*scores.shape, len(epochs)), np.nan)
         curves[codes, positions] = np.column_stack([_numbers(frame[name], np.nan, source) for name in epochs])
-    others = [name for name in frame.columns if name not in _LONG_COLUMNS | {column, *epochs}]
-    return Table(tuple(map(str, names)), scores, seconds, _params(frame.iloc[rows], others), curves)
+    known = _LONG_COLUMNS | {column, *epochs} | (set() if stopped_at is None else {_STOPPED_AT})
+    others = [name for name in frame.columns if name not in known]
+    return Table(tuple(map(str, names)), scores, seconds, _params(frame.iloc[rows], others), curves, stopped)
+
+
+def _stopped_at(frame: pd.DataFrame, source: str) -> Ints | None:
+    """Read after which epochs instances were stopped, 0 where none was; None where the table does not say."""
+    if "state" not in frame.columns or _STOPPED_AT not in frame.columns:
+        return None
+    is_pruned = frame["state"].astype(str).to_numpy() == State.PRUNED.value
+    found = _numbers(frame[_STOPPED_AT], 0.0, source)
+    bad = np.flatnonzero(is_pruned & ~((found >= 1) & (found < 2**53) & (found == np.floor(found))))
+    if len(bad):
+        came = f"came {frame[_STOPPED_AT].tolist()[bad[0]]!r} in data row {bad[0] + 1}"
+        raise TableError(f"expected whole numbers from 1 in column {_STOPPED_AT!r} where pruned, {came}", source)
+    return np.where(is_pruned, found, 0.0).astype(np.int64)
 
 
 def _epochs(frame: pd.DataFrame, source: str) -> list[str]:
     """Find the columns of the curves, from the first epoch to the last."""
-    found = _numbered(frame, _EPOCH)
+    found = _numbered(frame, _EPOCH, source)
     missing = set(range(1, len(found) + 1)) - set(found)
     if missing:
         raise TableError(
@@ -369,7 +399,7 @@ def _epochs(frame: pd.DataFrame, source: str) -> list[str]:
 
 
 def _from_wide(frame: pd.DataFrame, score_prefix: str | None, seconds_prefix: str | None, source: str) -> Table:
-    score_columns = _numbered(frame, "score_" if score_prefix is None else score_prefix)
+    score_columns = _numbered(frame, "score_" if score_prefix is None else score_prefix, source)
     if not score_columns:
         found = sorted({_stem(str(name)) for name in frame.columns} - {""})
         hint = f"; numbered columns found: {', '.join(found)}" if found else ""
@@ -379,7 +409,7 @@ def _from_wide(frame: pd.DataFrame, score_prefix: str | None, seconds_prefix: st
             f"a replicate{wanted} (--score-prefix); came columns {listed(frame.columns)}{hint}",
             source,
         )
-    seconds_columns = _numbered(frame, "seconds_" if seconds_prefix is None else seconds_prefix)
+    seconds_columns = _numbered(frame, "seconds_" if seconds_prefix is None else seconds_prefix, source)
     if seconds_prefix is not None and not seconds_columns:
         raise TableError(
             f"expected columns named {seconds_prefix}0, {seconds_prefix}1, ..., came {listed(frame.columns)}",
@@ -416,7 +446,7 @@ def _wide_names(column: "pd.Series[Any]", source: str) -> list[str]:
 
 
 def _replicates(column: "pd.Series[Any]", source: str) -> "np.ndarray[Any, np.dtype[np.int64]]":
-    values = np.array(pd.to_numeric(column, errors="coerce"), dtype=float)
+    values = _coerced(column)
     bad = ~np.isfinite(values) | (values != np.floor(values)) | (values < 0) | (values >= 2**53)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
@@ -428,10 +458,15 @@ def _replicates(column: "pd.Series[Any]", source: str) -> "np.ndarray[Any, np.dt
     return values.astype(np.int64)
 
 
-def _numbered(frame: pd.DataFrame, prefix: str) -> dict[int, str]:
+def _numbered(frame: pd.DataFrame, prefix: str, source: str) -> dict[int, str]:
     """Find the columns named by a prefix and a number: number -> column, in order."""
-    pattern = re.compile(re.escape(prefix) + r"(\d+)\Z")
-    found = {int(match[1]): name for name in frame.columns if (match := pattern.match(str(name)))}
+    pattern = re.compile(re.escape(prefix) + r"([0-9]{1,18})\Z")
+    found: dict[int, str] = {}
+    for name in frame.columns:
+        if match := pattern.match(str(name)):
+            other = found.setdefault(int(match[1]), name)
+            if other != name:
+                raise TableError(f"expected columns of different numbers, came {other!r} and {name!r}", source)
     return dict(sorted(found.items()))
 
 

@@ -10,7 +10,7 @@ import math
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,25 +18,25 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
 from robust_select.core.candidates import Candidate, params_json
-from robust_select.core.errors import LedgerError, MissingExtraError
+from robust_select.core.errors import LedgerError
 from robust_select.core.instances import Outcome, State
 from robust_select.core.protocols import Floats
 from robust_select.core.tables import Table, curve_array
-from robust_select.ledger import schema, sqlite
+from robust_select.ledger import schema
+from robust_select.ledger.flushing import LateFlush
+from robust_select.ledger.frames import frames_of
 from robust_select.ledger.holding import hold_file, hold_postgres
+from robust_select.ledger.migrations import find_version, migrate
+from robust_select.ledger.outcomes import KnownOutcomes, read_curves, read_outcomes, read_records
+from robust_select.ledger.telling import LOST, damage_told, errors_told
 
 Recorded = tuple[int, int, Outcome]
 """Position of a candidate, replicate, and what came out."""
 
 
 _CREATING = 0x726F6275737400  # key of the lock under which the tables of a PostgreSQL ledger are made
-_LOST = (
-    "the connection to the database is lost. What was recorded is safe: when the database is there, run the study "
-    "again and it goes on where it was"
-)
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,8 @@ class StudyRecord:
         created_at: UTC.
         stop_reason: why it ended; empty while it is not finished.
         candidates: (C,) in their order.
+        answer: what was selected when it ended, and by which version; empty while it is not finished, and where a
+            version ended it that did not write it down.
     """
 
     id: int
@@ -60,59 +62,7 @@ class StudyRecord:
     created_at: datetime.datetime
     stop_reason: str
     candidates: tuple[Candidate, ...]
-
-
-def ledger_url(location: str | Path) -> str:
-    """Make a database URL of a path; URLs stay as they are.
-
-    Example:
-        >>> ledger_url("study.db")
-        'sqlite:///study.db'
-    """
-    return str(location) if "://" in str(location) else f"sqlite:///{location}"
-
-
-def open_ledger(location: str | Path, must_exist: bool = False) -> "Ledger":
-    """Open a ledger, or make one.
-
-    Args:
-        location: path of a SQLite file, or a database URL of SQLAlchemy.
-        must_exist: whether a missing one is an error; otherwise it is made.
-
-    Raises:
-        LedgerError: it is missing, not a database, not a ledger, or of another version.
-        MissingExtraError: it is a PostgreSQL database, and psycopg is not installed.
-    """
-    url = ledger_url(location)
-    try:
-        is_url = "://" in str(location)
-        parsed = sa.engine.make_url(url) if is_url else sa.URL.create("sqlite", database=str(location))
-        is_sqlite = parsed.get_backend_name() == "sqlite"
-        path = parsed.database if is_sqlite else None
-        if path and path != ":memory:":
-            sqlite.check_path(Path(path), must_exist, url)
-            if not path.startswith("file:"):
-                path = os.path.abspath(path)  # a trainer may change the working directory
-                parsed = parsed.set(database=path)
-        if parsed.drivername in ("postgresql", "postgres"):
-            parsed = parsed.set(drivername="postgresql+psycopg")
-        engine = sa.create_engine(parsed, pool_pre_ping=not is_sqlite, **sqlite.ways_to_read(path))
-    except ModuleNotFoundError as error:
-        if error.name == "psycopg":
-            raise MissingExtraError("psycopg", "postgres") from error
-        raise LedgerError(f"expected a database whose driver is installed ({error})", url) from error
-    except (ArgumentError, NoSuchModuleError) as error:
-        raise LedgerError(f"expected a path or a database URL ({error})", url) from error
-    if is_sqlite:
-        sa.event.listen(engine, "connect", sqlite.prepare)
-        sa.event.listen(engine, "begin", sqlite.begin)
-    ledger = Ledger(engine, url)
-    try:
-        ledger.check_schema(may_create=not must_exist)
-    except BaseException:
-        ledger.close()
-        raise
-    return ledger
+    answer: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Ledger:
@@ -123,6 +73,7 @@ class Ledger:
         self._writing = engine.execution_options(robust_select_writes=True)
         self._holder: sa.Connection | None = None  # holds a study: what it writes goes this way
         self.url = url
+        self._late = None if self.path is None else LateFlush(self._sync)
 
     def __enter__(self) -> Self:
         return self
@@ -133,15 +84,17 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; of a SQLite ledger nothing but its file is left, complete in itself."""
+        if self._late is not None:
+            self._late.close()
         self._engine.dispose()
 
     @contextlib.contextmanager
     def _transaction(self, writes: bool = False) -> Iterator[sa.Connection]:
         holder = self._holder if writes else None
         if holder is not None and holder.invalidated:  # it would connect again, but the lock is gone
-            raise LedgerError(_LOST, self.url)
-        with self._errors_told():
+            raise LedgerError(LOST, self.url)
+        with errors_told(self.url):
             if holder is not None:
                 with holder.begin():
                     yield holder
@@ -150,49 +103,71 @@ class Ledger:
                     yield connection
 
     @contextlib.contextmanager
-    def _errors_told(self) -> Iterator[None]:
-        try:
-            yield
-        except IntegrityError as error:
-            raise LedgerError(
-                "another process has recorded the same training meanwhile: only one may run a study at a time. "
-                "Nothing is lost; wait for it, or stop it and run this one again",
-                self.url,
-            ) from error
-        except DBAPIError as error:
-            if error.connection_invalidated:
-                raise LedgerError(f"{_LOST}. The database says: {error.orig}", self.url) from error
-            raise LedgerError(f"the database says: {error.orig}. What it holds already is safe", self.url) from error
-        except SQLAlchemyError as error:
-            raise LedgerError(f"the database says: {error}", self.url) from error
+    def moment(self) -> Iterator[sa.Connection]:
+        """Read as the ledger is at one moment, whoever writes meanwhile."""
+        if self.is_sqlite:
+            with self._transaction() as connection:
+                yield connection
+        else:
+            engine = self._engine.execution_options(isolation_level="REPEATABLE READ")
+            with errors_told(self.url), engine.begin() as connection:
+                yield connection
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """Write, all or nothing."""
+        with self._transaction(writes=True) as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def raw(self) -> Iterator[Any]:
+        """Lend a connection of the database's own driver."""
+        with errors_told(self.url), contextlib.closing(self._engine.raw_connection()) as connection:
+            yield connection.driver_connection
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is a SQLite database."""
+        return self._engine.dialect.name == "sqlite"
+
+    @property
+    def path(self) -> Path | None:
+        """The file that it is; None for a database in memory, at a URI of SQLite's, or on a server."""
+        path = self._engine.url.database
+        return Path(path) if self.is_sqlite and path and path != ":memory:" and not path.startswith("file:") else None
 
     def check_schema(self, may_create: bool) -> None:
-        """Make the tables of a new ledger; refuse what is not a ledger of this version.
+        """Make the tables of a new ledger; bring those of an earlier version to the present one; refuse the others.
 
         Raises:
-            LedgerError: what it is instead.
+            LedgerError: what it is instead; or another process runs a study in a ledger of an earlier version.
         """
+        if may_create:
+            self._create_schema()
+        with self._transaction() as connection:
+            version = find_version(connection, self.url)
+        if version != schema.SCHEMA_VERSION:
+            self._migrate(version)
+
+    def _migrate(self, found: int) -> None:
+        """Bring the ledger to the present version while nobody runs a study in it."""
+        with self._transaction() as connection:
+            studies = connection.execute(sa.select(schema.studies.c.id, schema.studies.c.name)).all()
         try:
-            if may_create:
-                self._create_schema()
-            with self._transaction() as connection:
-                found = set(sa.inspect(connection).get_table_names())
-                if schema.meta.name not in found:
-                    kind = "an empty database" if not found else "a database with other tables"
-                    raise LedgerError(f"expected a ledger of robust-select, came {kind}", self.url)
-                version = connection.execute(
-                    sa.select(schema.meta.c.value).where(schema.meta.c.key == "schema_version")
-                ).scalar()
+            with contextlib.ExitStack() as held:
+                for study_id, name in studies:
+                    held.enter_context(self._hold(study_id, name))
+                with self._transaction(writes=True) as connection:
+                    if self._engine.dialect.name == "postgresql":
+                        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CREATING)))
+                    migrate(connection, find_version(connection, self.url))  # another one may have done it meanwhile
         except LedgerError as error:
-            if "not a database" in str(error):
-                raise LedgerError("expected a ledger, came a file that is not a database", self.url) from error
-            raise
-        if version != str(schema.SCHEMA_VERSION):
             raise LedgerError(
-                f"expected schema version {schema.SCHEMA_VERSION}, came version {version}: use the robust-select "
-                "that made it, or export it there and replay the table here",
+                f"expected schema version {schema.SCHEMA_VERSION}, came version {found}, which cannot be brought up "
+                "to date now; nothing was changed. Where the file cannot be written to, work on a copy. The reason: "
+                f"{str(error).removeprefix(f'ledger {self.url}: ')}",
                 self.url,
-            )
+            ) from error
 
     @contextlib.contextmanager
     def hold(self, study: StudyRecord) -> Iterator[None]:
@@ -203,32 +178,34 @@ class Ledger:
         Raises:
             LedgerError: another process runs it, or the connection is lost.
         """
-        path = self._engine.url.database
+        with self._hold(study.id, study.name):
+            yield
+
+    @contextlib.contextmanager
+    def _hold(self, study_id: int, name: str) -> Iterator[None]:
         with contextlib.ExitStack() as opened:
             if self._engine.dialect.name == "postgresql":
-                with self._errors_told():
+                with errors_told(self.url):
                     connection = opened.enter_context(self._engine.connect())
                     connection.detach()  # not to be used for anything else, now or later
-                    is_ours = hold_postgres(connection, study.id)
-                self._check_held(study, is_ours)
+                    is_ours = hold_postgres(connection, study_id)
+                self._check_held(name, is_ours)
                 opened.callback(setattr, self, "_holder", None)
                 self._holder = connection
-            elif (
-                self._engine.dialect.name == "sqlite" and path and path != ":memory:" and not path.startswith("file:")
-            ):
+            elif self.path is not None:
                 try:
-                    is_ours = opened.enter_context(hold_file(Path(f"{path}-run-{study.id}")))
+                    is_ours = opened.enter_context(hold_file(Path(f"{self.path}-run-{study_id}")))
                 except (OSError, sqlite3.Error) as error:
                     raise LedgerError(
                         f"the study cannot be locked ({error}): is its folder writable?", self.url
                     ) from error
-                self._check_held(study, is_ours)
+                self._check_held(name, is_ours)
             yield
 
-    def _check_held(self, study: StudyRecord, is_ours: bool) -> None:
+    def _check_held(self, name: str, is_ours: bool) -> None:
         if not is_ours:
             raise LedgerError(
-                f"another process runs study {study.name!r} at this moment, and only one may: wait until it ends, or "
+                f"another process runs study {name!r} at this moment, and only one may: wait until it ends, or "
                 "stop it, and run this again; it goes on where the other one was. Or begin a study of your own with "
                 "on_existing='new' (command line: --on-existing new)",
                 self.url,
@@ -239,9 +216,9 @@ class Ledger:
         with self._transaction() as connection:
             if sa.inspect(connection).get_table_names():
                 return
-        if self._engine.dialect.name == "sqlite":  # readers then never wait; the file remembers it
-            with contextlib.closing(self._engine.raw_connection()) as raw:
-                raw.cursor().execute("PRAGMA journal_mode = WAL")
+        if self.is_sqlite:  # readers then never wait; the file remembers it
+            with self.raw() as connection:
+                connection.execute("PRAGMA journal_mode = WAL")
         with self._transaction(writes=True) as connection:
             if self._engine.dialect.name == "postgresql":  # another one may do the same at this moment
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CREATING)))
@@ -307,7 +284,8 @@ class Ledger:
         if name is not None and name not in names:
             held = ", ".join(map(repr, names)) or "none"
             raise LedgerError(f"expected a study in the ledger, came {name!r}; it holds {held}", self.url)
-        with self._transaction() as connection:
+        what = f"study {name or names[0]!r}: its settings and candidates"
+        with damage_told(self.url, what), self._transaction() as connection:
             row = connection.execute(
                 sa.select(schema.studies).where(schema.studies.c.name == (name or names[0]))
             ).one()
@@ -316,15 +294,18 @@ class Ledger:
                 .where(schema.candidates.c.study_id == row.id)
                 .order_by(schema.candidates.c.position)
             ).all()
-        return StudyRecord(
-            id=row.id,
-            name=row.name,
-            settings=json.loads(row.settings),
-            origin=json.loads(row.origin),
-            created_at=row.created_at,
-            stop_reason=row.stop_reason,
-            candidates=tuple(Candidate(item.name, json.loads(item.params), item.is_base) for item in found),
-        )
+            if [item.position for item in found] != list(range(len(found))) or not found:
+                raise ValueError("expected candidates at positions 0, 1, ..., some are missing")
+            return StudyRecord(
+                id=row.id,
+                name=row.name,
+                settings=_mapping(row.settings),
+                origin=_mapping(row.origin),
+                created_at=row.created_at,
+                stop_reason=str(row.stop_reason),
+                candidates=tuple(Candidate(item.name, _mapping(item.params), item.is_base) for item in found),
+                answer=_mapping(row.answer) if row.answer else {},
+            )
 
     def record(self, study: StudyRecord, recorded: Sequence[Recorded]) -> None:
         """Write outcomes down, all or none; when this returns they survive the end of this process.
@@ -350,6 +331,8 @@ class Ledger:
         if rows:
             with self._transaction(writes=True) as connection:
                 connection.execute(sa.insert(schema.outcomes), rows)
+            if self._late is not None:
+                self._late.wanted()
 
     def flush(self) -> None:
         """Have the disk confirm all that was recorded; when this returns it survives a power cut, too.
@@ -357,33 +340,27 @@ class Ledger:
         Raises:
             LedgerError: the disk reports an error.
         """
-        path = self._engine.url.database
-        if self._engine.dialect.name != "sqlite" or not path:  # others confirm every commit
-            return
         try:
-            with contextlib.suppress(FileNotFoundError), open(f"{path}-wal", "rb+") as log:  # no log: nothing new
-                os.fsync(log.fileno())
+            if self._late is not None:  # others confirm every commit
+                self._late.flush()
         except OSError as error:
             raise LedgerError(f"the disk does not confirm what was written: {error}", self.url) from error
 
+    def _sync(self) -> None:
+        with contextlib.suppress(FileNotFoundError), open(f"{self.path}-wal", "rb+") as log:
+            os.fsync(log.fileno())  # no log: nothing new
+
     def outcomes(self, study: StudyRecord) -> Iterator[Recorded]:
-        """Read all outcomes of a study, by replicate and candidate."""
-        table = schema.outcomes
-        with self._transaction() as connection:
-            query = sa.select(table).where(table.c.study_id == study.id).order_by(table.c.replicate, table.c.position)
-            for row in connection.execute(query):
-                yield (
-                    row.position,
-                    row.replicate,
-                    Outcome(
-                        score=math.nan if row.score is None else row.score,
-                        curve=() if row.curve is None else tuple(np.frombuffer(row.curve, dtype="<f8")),
-                        seconds=math.nan if row.seconds is None else row.seconds,
-                        state=State(row.state),
-                        message=row.message,
-                        log=row.log,
-                    ),
-                )
+        """Read all outcomes of a study with messages and logs, by replicate and candidate."""
+        with damage_told(self.url, f"the outcomes of study {study.name!r}"), self._transaction() as connection:
+            yield from read_records(connection, study.id)
+
+    def known(self, study: StudyRecord) -> KnownOutcomes:
+        """Read all outcomes of a study but their messages and logs, in little memory."""
+        with damage_told(self.url, f"the outcomes of study {study.name!r}"), self.moment() as connection:
+            return KnownOutcomes(
+                read_outcomes(connection, study.id, len(study.candidates)), read_curves(connection, study.id)
+            )
 
     def count(self, study: StudyRecord) -> dict[str, int]:
         """Count the outcomes of a study by state."""
@@ -392,7 +369,7 @@ class Ledger:
             query = (
                 sa.select(table.c.state, sa.func.count()).where(table.c.study_id == study.id).group_by(table.c.state)
             )
-            found = {state: int(number) for state, number in connection.execute(query).all()}
+            found = {str(state): int(number) for state, number in connection.execute(query).all()}
         return {state.value: found.get(state.value, 0) for state in State}
 
     def save_step(self, study: StudyRecord, number: int, step: Mapping[str, Any]) -> None:
@@ -408,42 +385,47 @@ class Ledger:
                 sa.insert(table).values(study_id=study.id, number=number, record=json.dumps(dict(step)))
             )
 
-    def finish(self, study: StudyRecord, stop_reason: str) -> None:
-        """Write down why a study ended; an empty reason opens it again.
+    def finish(self, study: StudyRecord, stop_reason: str, answer: Mapping[str, Any] | None = None) -> None:
+        """Write down why a study ended, and with what; an empty reason opens it again.
+
+        Args:
+            study: of this ledger.
+            stop_reason: in words.
+            answer: what was selected and by which version, fit for JSON.
 
         Raises:
             LedgerError: the database cannot be written.
         """
         with self._transaction(writes=True) as connection:
             connection.execute(
-                sa.update(schema.studies).where(schema.studies.c.id == study.id).values(stop_reason=stop_reason)
+                sa.update(schema.studies)
+                .where(schema.studies.c.id == study.id)
+                .values(stop_reason=stop_reason, answer=json.dumps(dict(answer), sort_keys=True) if answer else "")
             )
 
     def steps(self, study: StudyRecord) -> list[dict[str, Any]]:
         """Read the steps of a study, as they were saved."""
         table = schema.steps
-        with self._transaction() as connection:
+        with damage_told(self.url, f"the steps of study {study.name!r}"), self._transaction() as connection:
             query = sa.select(table.c.record).where(table.c.study_id == study.id).order_by(table.c.number)
-            return [json.loads(record) for record in connection.execute(query).scalars()]
+            return [_mapping(record) for record in connection.execute(query).scalars()]
 
     def table(self, study: StudyRecord) -> Table:
         """Read the scores of a study (C, R), candidates in the study's order."""
-        table = schema.outcomes
-        with self._transaction() as connection:
-            query = sa.select(table.c.position, table.c.replicate, table.c.state, table.c.score, table.c.seconds)
-            rows = connection.execute(query.where(table.c.study_id == study.id)).all()
-        n_replicates = max((row.replicate for row in rows), default=-1) + 1
-        scores = np.full((len(study.candidates), n_replicates), np.nan)
-        seconds = np.full(scores.shape, np.nan)
-        for position, replicate, state, score, took in rows:
-            scores[position, replicate] = score if state == State.COMPLETE.value else np.inf
-            seconds[position, replicate] = np.nan if took is None else took
-        return Table(
-            tuple(candidate.name for candidate in study.candidates),
-            scores,
-            seconds,
-            tuple(candidate.params for candidate in study.candidates),
-        )
+        n_candidates = len(study.candidates)
+        with damage_told(self.url, f"the outcomes of study {study.name!r}"):
+            with self._transaction() as connection:
+                found = read_outcomes(connection, study.id, n_candidates)
+            is_pruned = found.is_in(State.PRUNED)
+            scores = np.where(found.is_in(State.COMPLETE), found.scores, np.where(is_pruned, np.nan, np.inf))
+            stopped = found.spread(n_candidates, np.where(is_pruned, found.n_epochs, 0.0))
+            return Table(
+                tuple(candidate.name for candidate in study.candidates),
+                found.spread(n_candidates, scores),
+                found.spread(n_candidates, found.seconds),
+                tuple(candidate.params for candidate in study.candidates),
+                stopped=np.nan_to_num(stopped).astype(np.int64) if is_pruned.any() else None,
+            )
 
     def curves(self, study: StudyRecord) -> Floats | None:
         """Read the curves of a study.
@@ -453,29 +435,45 @@ class Ledger:
             outcome has a curve.
         """
         table = schema.outcomes
-        query = sa.select(table.c.position, table.c.replicate, table.c.curve).where(table.c.study_id == study.id)
+        query = sa.select(sa.func.max(table.c.replicate)).where(table.c.study_id == study.id)
+        with damage_told(self.url, f"the curves of study {study.name!r}"), self._transaction() as connection:
+            last = connection.execute(query).scalar()
+            n_replicates = 0 if last is None else last + 1
+            return curve_array(read_curves(connection, study.id), (len(study.candidates), n_replicates))
+
+    def has_curves(self, study: StudyRecord) -> bool:
+        """Say whether an outcome of a study has a curve."""
+        table = schema.outcomes
+        query = sa.select(table.c.replicate).where(table.c.study_id == study.id, table.c.curve.is_not(None)).limit(1)
         with self._transaction() as connection:
-            rows = connection.execute(query).all()
-        read = {(row.position, row.replicate): np.frombuffer(row.curve or b"", dtype="<f8") for row in rows}
-        n_replicates = max((replicate for _, replicate in read), default=-1) + 1
-        return curve_array(read, (len(study.candidates), n_replicates))
+            return connection.execute(query).first() is not None
+
+    def frames(self, study: StudyRecord, curves: bool = False, n_rows: int = 100_000) -> Iterator[pd.DataFrame]:
+        """Read a study as ``frame`` does, in pieces with the same columns, one at least, candidate after candidate.
+
+        Args:
+            study: of this ledger.
+            curves: whether the score after each epoch is wanted, too: columns ``epoch_1``, ``epoch_2``, ...
+            n_rows: about how many rows a piece is to have.
+        """
+        with damage_told(self.url, f"the outcomes of study {study.name!r}"), self.moment() as connection:
+            yield from frames_of(connection, study.id, study.candidates, curves, n_rows)
 
     def frame(self, study: StudyRecord) -> pd.DataFrame:
         """Read a study as a long table, one row an instance, with states, messages and parameters."""
-        frame = self.table(study).to_frame()
-        table = schema.outcomes
-        query = sa.select(table.c.position, table.c.replicate, table.c.state, table.c.message)
-        with self._transaction() as connection:
-            rows = connection.execute(query.where(table.c.study_id == study.id)).all()
-        told = {
-            (study.candidates[position].name, replicate): (state, message)
-            for position, replicate, state, message in rows
-        }
-        keys = list(zip(frame["candidate"], frame["replicate"], strict=True))
-        frame["state"] = [told[key][0] for key in keys]
-        frame["message"] = [told[key][1] for key in keys]
-        first = ["candidate", "replicate", "score", "state", "seconds", "message"]
-        return frame[first + [name for name in frame.columns if name not in first]]
+        return pd.concat(self.frames(study), ignore_index=True)
+
+
+def _mapping(text: str) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError(f"expected a JSON object, came {type(found).__name__}")
+    return found
 
 
 def _storable(text: str) -> str:

@@ -1,6 +1,7 @@
-"""The tables of a ledger, version 1.
+"""The tables of a ledger, version 2.
 
-Used by the ledger alone. A change here raises ``SCHEMA_VERSION`` and comes with a migration.
+Used by the ledger alone. A change here raises ``SCHEMA_VERSION`` and comes with a step in ``migrations``, and with a
+ledger of the version before among ``tests/files``.
 """
 
 from sqlalchemy import (
@@ -17,7 +18,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
@@ -37,6 +38,7 @@ studies = Table(
     Column("origin", Text, nullable=False),  # JSON; versions, machine, study file: for the record only
     Column("created_at", DateTime, nullable=False),  # UTC
     Column("stop_reason", Text, nullable=False, default=""),  # empty while the study is not finished
+    Column("answer", Text, nullable=False, default=""),  # JSON; what was selected when it ended, or empty
 )
 
 candidates = Table(

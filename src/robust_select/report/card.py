@@ -5,7 +5,6 @@ Called by the page, the command line and users. Computes nothing that belongs to
 
 import json
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from robust_select.analysis.winner import winner
 from robust_select.core.errors import InputError
 from robust_select.core.protocols import Direction
 from robust_select.core.version import __version__
+from robust_select.report.escapes import escape_latex, escape_markdown
 from robust_select.report.sources import CardSources, Sources, design_text, shares_of, shares_text
 from robust_select.report.words import number
 from robust_select.select.result import Result
@@ -55,6 +55,7 @@ class Card:
         conditions: what else it holds for, label to text.
         caveats: what a reader must know before quoting it.
         sources: what each random stream contributes to the variance, where that was measured.
+        tolerance: differences of the criterion below it did not matter to the rule; None where it knows none.
     """
 
     candidate: str
@@ -76,6 +77,7 @@ class Card:
     conditions: Mapping[str, str]
     caveats: tuple[str, ...]
     sources: CardSources | None = None
+    tolerance: float | None = None
 
 
 def card_of_result(
@@ -132,6 +134,7 @@ def card_of_result(
         conditions=_quotable(given),
         caveats=(*_of_selection(result, n_fresh), *_of_instances(len(used), unusable)),
         sources=shares_of(sources, result.selected),
+        tolerance=result.tolerance if is_chosen else None,
     )
 
 
@@ -203,6 +206,20 @@ def write_card(card: Card, path: str | Path) -> None:
 
     Raises:
         InputError: another ending, or its folder does not exist.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from robust_select.core.tables import Table
+        >>> from robust_select.select.replay import replay
+        >>> from robust_select.select.rules import Halving
+        >>> from robust_select.stats.criteria import criterion
+        >>> table = Table(("a", "b"), np.array([[1.0, 1.2, 1.1, 1.3], [5.0, 5.0, 5.0, 5.0]]))
+        >>> result = replay(table, Halving(warmup=2), criterion("mean"), fresh=2)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_card(card_of_result(result), Path(folder) / "card.md")
+        ...     (Path(folder) / "card.md").read_text(encoding="utf-8").splitlines()[0]
+        '### Robustness card: a'
     """
     path = Path(path)
     form = check_card_path(path)
@@ -224,7 +241,19 @@ def check_card_path(path: Path) -> Callable[[Card], str]:
 
 
 def card_json(card: Card) -> str:
-    """Write a card as JSON; docs/report.md says what it holds. Numbers not known or infinite are null."""
+    """Write a card as JSON; docs/report.md says what it holds. Numbers not known or infinite are null.
+
+    Example:
+        >>> import numpy as np
+        >>> from robust_select.core.tables import Table
+        >>> from robust_select.select.replay import replay
+        >>> from robust_select.select.rules import Halving
+        >>> from robust_select.stats.criteria import criterion
+        >>> table = Table(("a", "b"), np.array([[1.0, 1.2, 1.1, 1.3], [5.0, 5.0, 5.0, 5.0]]))
+        >>> result = replay(table, Halving(warmup=2), criterion("mean"), fresh=2)
+        >>> json.loads(card_json(card_of_result(result)))["selection"]["trainings"]
+        6
+    """
     found = {
         "schema": SCHEMA,
         "candidate": card.candidate,
@@ -245,6 +274,7 @@ def card_json(card: Card) -> str:
             "rule": card.rule or None,
             "probability": card.probability,
             "equivalent": list(card.equivalent),
+            "tolerance": card.tolerance,
         },
         "sources": None if card.sources is None else asdict(card.sources),
         "conditions": dict(card.conditions),
@@ -256,7 +286,19 @@ def card_json(card: Card) -> str:
 
 
 def card_markdown(card: Card) -> str:
-    """Write a card as a Markdown table; names cannot be read as markup."""
+    """Write a card as a Markdown table; names cannot be read as markup.
+
+    Example:
+        >>> import numpy as np
+        >>> from robust_select.core.tables import Table
+        >>> from robust_select.select.replay import replay
+        >>> from robust_select.select.rules import Halving
+        >>> from robust_select.stats.criteria import criterion
+        >>> table = Table(("a", "b"), np.array([[1.0, 1.2, 1.1, 1.3], [5.0, 5.0, 5.0, 5.0]]))
+        >>> result = replay(table, Halving(warmup=2), criterion("mean"), fresh=2)
+        >>> print(card_markdown(card_of_result(result)).splitlines()[0])
+        ### Robustness card: a
+    """
     lines = [f"### Robustness card: {escape_markdown(card.candidate)}", "", "| | |", "|---|---|"]
     lines += [f"| {escape_markdown(label)} | {escape_markdown(text)} |" for label, text in card_rows(card)]
     lines += ["", f"> {escape_markdown(sentence(card))}"]
@@ -264,7 +306,19 @@ def card_markdown(card: Card) -> str:
 
 
 def card_latex(card: Card) -> str:
-    """Write a card as a LaTeX table that needs no package; names cannot be read as commands."""
+    r"""Write a card as a LaTeX table that needs no package; names cannot be read as commands.
+
+    Example:
+        >>> import numpy as np
+        >>> from robust_select.core.tables import Table
+        >>> from robust_select.select.replay import replay
+        >>> from robust_select.select.rules import Halving
+        >>> from robust_select.stats.criteria import criterion
+        >>> table = Table(("a", "b"), np.array([[1.0, 1.2, 1.1, 1.3], [5.0, 5.0, 5.0, 5.0]]))
+        >>> result = replay(table, Halving(warmup=2), criterion("mean"), fresh=2)
+        >>> card_latex(card_of_result(result)).splitlines()[0][:18]
+        '% Robustness card,'
+    """
     rows = [rf"{escape_latex(label)} & {escape_latex(text)} \\" for label, text in card_rows(card)]
     return "\n".join(
         [
@@ -300,9 +354,12 @@ def card_rows(card: Card) -> list[tuple[str, str]]:
         rows.append(("Selected", how))
         rows.append(("Rule", card.rule))
     if card.probability is not None:
-        text = f"{percent(card.probability)} that no other is better by more than the tolerance"
+        more = " by more than the tolerance"
+        if card.tolerance is not None:
+            more = f"{more} of {number(card.tolerance)}" if card.tolerance > 0 else ""
+        text = f"{percent(card.probability)} that no other is better{more}"
         if card.probability == 0:  # one less the sum of the others' probabilities, which is above one
-            text = "not known: several others may be better by more than the tolerance"
+            text = f"not known: several others may be better{more}"
         rows.append(("Posterior probability", text))
     if card.equivalent:
         rows.append(("As good within the tolerance", ", ".join(card.equivalent)))
@@ -316,7 +373,19 @@ def card_rows(card: Card) -> list[tuple[str, str]]:
 
 
 def sentence(card: Card) -> str:
-    """Say what the card says in one sentence, to be quoted."""
+    """Say what the card says in one sentence, to be quoted.
+
+    Example:
+        >>> import numpy as np
+        >>> from robust_select.core.tables import Table
+        >>> from robust_select.select.replay import replay
+        >>> from robust_select.select.rules import Halving
+        >>> from robust_select.stats.criteria import criterion
+        >>> table = Table(("a", "b"), np.array([[1.0, 1.2, 1.1, 1.3], [5.0, 5.0, 5.0, 5.0]]))
+        >>> result = replay(table, Halving(warmup=2), criterion("mean"), fresh=2)
+        >>> sentence(card_of_result(result))[:38]
+        'Trained again, a scores 1.2 on average'
+    """
     if not card.instances:
         return f"{card.candidate} has not been trained."
     start = f"Trained again, {card.candidate} scores {card_number(card.score)} on average"
@@ -374,47 +443,6 @@ def _interval(found: Estimate) -> str:
 def _with_interval(found: Estimate, confidence: float) -> str:
     interval = _interval(found)
     return card_number(found) + (f", {100 * confidence:g} % interval {interval}" if interval else "")
-
-
-def escape_markdown(text: str) -> str:
-    r"""Keep text from being read as Markdown or HTML, in a table's cell, too.
-
-    Example:
-        >>> escape_markdown("a|b <c>\n*d*: 1")
-        'a\\|b \\<c\\> \\*d\\*: 1'
-    """
-    return re.sub(r"[\\`*_{}\[\]<>#!|~$&^@]|:(?=\S)", r"\\\g<0>", _one_line(text))
-
-
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    **{sign: rf"\{sign}" for sign in "{}$&#_%"},
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "`": r"\textasciigrave{}",
-    '"': r"\char34{}",
-    "∞": r"$\infty$",
-    "−": "$-$",
-    "±": r"$\pm$",
-    "’": "'",
-}
-
-
-def escape_latex(text: str) -> str:
-    r"""Keep text from being read as LaTeX.
-
-    Example:
-        >>> escape_latex("50 % of a_b & \\input{x}")
-        '50 \\% of a\\_b \\& \\textbackslash{}input\\{x\\}'
-    """
-    return "".join(_LATEX.get(sign, sign) for sign in _one_line(text)).replace("--", "-{}-").replace("--", "-{}-")
-
-
-def _one_line(text: str) -> str:
-    return "".join(sign if sign.isprintable() else " " for sign in text)
 
 
 def _plain(found: Estimate) -> dict[str, float | None]:

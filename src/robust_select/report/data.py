@@ -4,11 +4,11 @@ Called by the page. Computes nothing that belongs to analysis; knows nothing of 
 """
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from robust_select.analysis.distributions import boxes
 from robust_select.analysis.front import spread_front
@@ -16,21 +16,30 @@ from robust_select.analysis.path import SelectionPath, selection_path
 from robust_select.analysis.stability import stability
 from robust_select.core.candidates import name_of
 from robust_select.core.errors import InputError
-from robust_select.core.protocols import Direction, Floats, Ints
+from robust_select.core.protocols import Direction, Floats
 from robust_select.core.tables import Table
+from robust_select.report.evidence import bins_data, curves_data, top_n_data
+from robust_select.report.numbers import plain_number, plain_numbers
 from robust_select.select.result import Result
 from robust_select.stats.criteria import CRITERIA, Criterion
 
 _DRAWN_DIGITS = 6
 _MOST_CURVES = 60  # replicates drawn one by one
+_MOST_SHOWN = 1000  # candidates one by one: more nobody reads, and no browser draws
+_MOST_SCORES = 250_000  # of theirs, all together: the page stays small enough for an e-mail
+_LEAST_SHOWN = 50
 
 
-def page_data(result: Result, base: str | None = None) -> dict[str, Any]:
+def page_data(result: Result, base: str | None = None, curves: Table | None = None) -> dict[str, Any]:
     """Gather what the page shows; candidates in the order of the summary, the selected first.
+
+    Where there are more candidates than ``count_shown`` says, only the first ones and the base model are there one by
+    one.
 
     Args:
         result: of a selection.
         base: name of the base model, if there is one.
+        curves: scores with curves; by default the result's.
 
     Returns:
         A dictionary of plain values. Numbers that are not known are None, infinite ones the text "inf" or "-inf".
@@ -38,11 +47,15 @@ def page_data(result: Result, base: str | None = None) -> dict[str, Any]:
     table = result.table
     position = {name: row for row, name in enumerate(table.candidates)}
     summary = result.summary()
+    n_shown_at_all = count_shown(result, summary)
+    if n_shown_at_all < len(summary):
+        is_shown = (np.arange(len(summary)) < n_shown_at_all) | (summary["candidate"] == base).to_numpy()
+        summary = summary[is_shown]
     names = [str(name) for name in summary["candidate"]]
     rows = np.array([position[name] for name in names], dtype=np.int64)
     path = selection_path(result)
-    n_shown = path.n_shown
-    box = boxes(table.scores)
+    n_shown, signs = path.n_shown, _signs(result, path)
+    box = boxes(table.scores[rows])
     front = spread_front(table, result.direction)
     discarded_at = [result.discarded_at[row] for row in rows.tolist()]
     left = set(result.remaining)
@@ -66,6 +79,11 @@ def page_data(result: Result, base: str | None = None) -> dict[str, Any]:
         },
         "params": _params([table.params[row] for row in rows.tolist()]),
         "scores": [plain_numbers(_without_end(table.scores[row])) for row in rows.tolist()],
+        "bins": bins_data(table.scores[rows]),
+        "curves": curves_data(table if curves is None else curves, names),
+        "topN": top_n_data(result),
+        "nCandidates": table.n_candidates,
+        "nTrainings": result.trainings,
         "path": {
             "x": path.progress.tolist(),
             "isEven": path.is_even,
@@ -73,13 +91,13 @@ def page_data(result: Result, base: str | None = None) -> dict[str, Any]:
             "isWarmup": path.is_warmup.tolist(),
             "steps": path.steps.tolist(),
             "trainings": path.trainings.tolist(),
-            "states": _states(result, path, rows),
+            "removed": (signs == "r").sum(axis=1).tolist(),
+            "states": ["".join(signs[: n_shown[row], row].tolist()) for row in rows.tolist()],
             "values": [plain_numbers(path.values[: n_shown[row], row], _DRAWN_DIGITS) for row in rows.tolist()],
             "counts": None if path.is_even else [path.counts[: n_shown[row], row].tolist() for row in rows.tolist()],
         },
         "boxes": {
-            key: plain_numbers(getattr(box, key)[rows], _DRAWN_DIGITS)
-            for key in ("lower", "q1", "median", "q3", "upper")
+            key: plain_numbers(getattr(box, key), _DRAWN_DIGITS) for key in ("lower", "q1", "median", "q3", "upper")
         },
         "front": {
             "means": plain_numbers(front.means[rows], _DRAWN_DIGITS),
@@ -89,6 +107,21 @@ def page_data(result: Result, base: str | None = None) -> dict[str, Any]:
             "minInstances": front.min_instances,
         },
     }
+
+
+def count_shown(result: Result, summary: pd.DataFrame | None = None) -> int:
+    """Count the candidates that the page shows one by one: the best, and all of them unless they are very many.
+
+    Args:
+        result: of a selection.
+        summary: of the result, if it is known.
+    """
+    n = result.table.n_candidates
+    if n <= _LEAST_SHOWN or (n <= _MOST_SHOWN and result.trainings <= _MOST_SCORES):
+        return n
+    counts = (result.summary() if summary is None else summary)["instances"].to_numpy()
+    n_fit = int(np.searchsorted(np.cumsum(counts), _MOST_SCORES, side="right"))
+    return min(max(n_fit, _LEAST_SHOWN), _MOST_SHOWN, n)
 
 
 def stability_data(table: Table, direction: Direction, by: Criterion) -> dict[str, Any]:
@@ -125,19 +158,6 @@ def script_json(data: Mapping[str, Any]) -> str:
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def plain_numbers(values: Floats, n_digits: int | None = None) -> list[float | str | None]:
-    """Give numbers that JSON knows: None for nan, text for infinite ones, rounded to ``n_digits`` if given."""
-    return [_plain(value, n_digits) for value in np.asarray(values, dtype=float).tolist()]
-
-
-def _plain(value: float, n_digits: int | None) -> float | str | None:
-    if math.isnan(value):
-        return None
-    if math.isinf(value):
-        return "inf" if value > 0 else "-inf"
-    return value if n_digits is None else float(f"{value:.{n_digits}g}")
-
-
 def _pace(table: Table) -> Floats:
     """(C,) mean seconds of one training of each candidate; nan where none is known."""
     if table.seconds is None:
@@ -148,11 +168,8 @@ def _pace(table: Table) -> Floats:
     return np.asarray(np.divide(total, counts, out=np.full(len(total), np.nan), where=counts > 0))
 
 
-def _states(result: Result, path: SelectionPath, rows: Ints) -> list[str]:
-    """Give a text a candidate, one sign a point: "k" took part and was kept, "r" removed there, "-" was out.
-
-    Signs after the last point in which it took part are left out.
-    """
+def _signs(result: Result, path: SelectionPath) -> "np.ndarray[Any, np.dtype[np.str_]]":
+    """(S, C) one sign a point and candidate: "k" took part and was kept, "r" removed there, "-" was out."""
     signs = np.where(path.is_alive, "k", "-")
     at_step = {(step.step, step.trainings): step.removed for step in result.steps}
     position = {name: row for row, name in enumerate(result.table.candidates)}
@@ -160,7 +177,7 @@ def _states(result: Result, path: SelectionPath, rows: Ints) -> list[str]:
         if not path.is_warmup[point]:
             removed = [position[name] for name in at_step.get(key, ())]
             signs[point, [row for row in removed if path.is_alive[point, row]]] = "r"
-    return ["".join(signs[: path.n_shown[row], row].tolist()) for row in rows.tolist()]
+    return signs
 
 
 def _without_end(scores: Floats) -> Floats:
@@ -183,7 +200,7 @@ def _shown(value: Any) -> float | int | str | None:
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53:
         return value
     if isinstance(value, float):
-        return _plain(value, None)
+        return plain_number(value)
     try:
         return name_of({"": value})[1:]
     except InputError:

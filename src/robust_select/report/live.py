@@ -5,6 +5,7 @@ Called by the command line. Reads the ledger, never writes; knows nothing of how
 
 import ipaddress
 import json
+import re
 import socket
 import sys
 import threading
@@ -20,9 +21,12 @@ from urllib.parse import urlsplit
 from robust_select.core.errors import InputError, RobustSelectError
 from robust_select.ledger import open_ledger
 from robust_select.report.page import Page, live_page, live_update, waiting_page
+from robust_select.report.reading import sources_of, sources_version
+from robust_select.report.sources import Sources
 from robust_select.study.reading import read_result
 
 LOOPBACK = "127.0.0.1"
+_HOST = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[0-9A-Za-z._-]+))(?::[0-9]{1,5})?")
 _PAUSE_SHARE = 4.0  # so many times as long as the last reading took nothing is read anew
 _LEAST_PAUSE_SECONDS = 1.0
 
@@ -55,6 +59,7 @@ class LiveStudy:
         self._study = study
         self._lock = threading.Lock()
         self._last: Snapshot | None = None
+        self._sources: tuple[str, Sources | None] | None = None  # as of the version of the studies beside it
         self._read_at = -float("inf")
         self._pause = _LEAST_PAUSE_SECONDS
 
@@ -80,13 +85,18 @@ class LiveStudy:
                 version = (
                     f"{record.id}-{'-'.join(map(str, counts.values()))}-{zlib.crc32(record.stop_reason.encode()):x}"
                 )
+                beside = sources_version(opened, record)
+                version = f"{version}-{beside}" if beside else version
                 if self._last is not None and self._last.version == version:
                     return self._last
                 found = read_result(opened, record.name)
+                if self._sources is None or self._sources[0] != beside:
+                    self._sources = (beside, sources_of(opened, record, found.result.direction))
         except RobustSelectError as error:
             return _waiting(str(error))
-        page = live_page(found.result, found.study.name, found.provenance, found.base, version)
-        update = live_update(found.result, found.provenance, found.base, version)
+        known = self._sources[1]
+        page = live_page(found.result, found.study.name, found.provenance, found.base, version, known)
+        update = live_update(found.result, found.provenance, found.base, version, known)
         return Snapshot(version, page, update)
 
 
@@ -146,10 +156,10 @@ class LiveServer(ThreadingHTTPServer):
         A page of another origin can have its own name resolved to this address (DNS rebinding); such a name is
         refused. Addresses cannot be pointed elsewhere, and the port may be that of a tunnel.
         """
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-        except ValueError:
+        found = _HOST.fullmatch(host)
+        if found is None:
             return False
+        name = found["address"] or found["name"]
         if name.lower() in {"localhost", self.host.lower(), socket.gethostname().lower()}:
             return True
         try:

@@ -29,15 +29,17 @@ from robust_select.report.card import (
     card_rows,
     sentence,
 )
-from robust_select.report.data import page_data, script_json, stability_data
+from robust_select.report.data import count_shown, page_data, script_json, stability_data
 from robust_select.report.playground import Playground, playground_data
+from robust_select.report.pruning import pruning_html
 from robust_select.report.sources import Sources, sources_data, sources_html
 from robust_select.report.words import caveats, headline, key_numbers, savings
 from robust_select.select.result import Result
 
 _SCRIPTS = (
-    *("base.js", "path.js", "cost.js", "trainings.js", "scores.js", "front.js", "table.js"),
-    *("stability.js", "sources.js", "card.js", "playground.js", "live.js", "later.js", "page.js"),
+    *("base.js", "path.js", "cost.js", "trainings.js", "topn.js", "scores.js", "instances.js", "fractions.js"),
+    *("front.js", "table.js", "stability.js", "sources.js", "card.js", "playground.js", "live.js", "later.js"),
+    "page.js",
 )
 _PER_LINE = 5
 
@@ -80,6 +82,18 @@ def write_page(
 
     Raises:
         InputError: the folder does not exist, or ``base`` names no candidate.
+
+    Example:
+        >>> import tempfile
+        >>> from robust_select.select.replay import replay
+        >>> from robust_select.select.rules import Halving
+        >>> from robust_select.stats.criteria import criterion
+        >>> table = Table(("a", "b"), np.array([[1.0, 1.2, 1.1, 1.3], [5.0, 5.0, 5.0, 5.0]]))
+        >>> result = replay(table, Halving(warmup=2), criterion("mean"), fresh=2)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_page(result, Path(folder) / "page.html")
+        ...     (Path(folder) / "page.html").read_text(encoding="utf-8")[:15]
+        '<!DOCTYPE html>'
     """
     path = Path(path)
     if not path.parent.is_dir():
@@ -102,16 +116,19 @@ def page_html(
     Raises:
         InputError: ``base`` names no candidate.
     """
-    data = _data(result, base, curves)
+    data = _data(result, base, curves, sources)
     if playground is not None:
         data["playground"] = playground_data(playground)
-    if sources is not None:
-        data["sources"] = sources_data(sources, result.selected)
     return _page(result, title, provenance or {}, data, is_live=False, sources=sources).html
 
 
 def live_page(
-    result: Result, title: str, provenance: Mapping[str, str], base: str | None = None, version: str = ""
+    result: Result,
+    title: str,
+    provenance: Mapping[str, str],
+    base: str | None = None,
+    version: str = "",
+    sources: Sources | None = None,
 ) -> Page:
     """Make a page that asks its server every few seconds what is new; the arguments are those of ``write_page``.
 
@@ -121,18 +138,25 @@ def live_page(
         provenance: how to reproduce it.
         base: name of the base model.
         version: of what it shows, as the server names it.
+        sources: what is known of the sources of randomness of the candidates.
     """
-    data = {**_data(result, base), "version": version, "isFinished": _is_finished(result)}
-    return _page(result, title, provenance, data, is_live=True)
+    data = {**_data(result, base, None, sources), "version": version, "isFinished": _is_finished(result)}
+    return _page(result, title, provenance, data, is_live=True, sources=sources)
 
 
-def live_update(result: Result, provenance: Mapping[str, str], base: str | None = None, version: str = "") -> str:
+def live_update(
+    result: Result,
+    provenance: Mapping[str, str],
+    base: str | None = None,
+    version: str = "",
+    sources: Sources | None = None,
+) -> str:
     """Give as JSON what an open page needs to show the result as ``live_page`` would."""
     found = {
         "version": version,
         "isFinished": _is_finished(result),
-        "parts": _parts(result, provenance),
-        "data": _data(result, base),
+        "parts": _parts(result, provenance, sources),
+        "data": _data(result, base, None, sources),
     }
     return json.dumps(found, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
@@ -167,12 +191,9 @@ def _page(
     policy = _policy(plotly_script, page_script, is_live=is_live)
     sections = {
         "live": _asset("live.html") if is_live else "",
-        **{name: _asset(f"{name}.html") if name in data else "" for name in ("playground", "stability")},
-        "sources": "",
+        "playground": _asset("playground.html") if "playground" in data else "",
+        "stability": _asset("stability.html") if "stability" in data or is_live else "",
     }
-    if sources is not None:
-        pieces = sources_html(sources, result.selected)
-        sections["sources"] = Template(_asset("sources.html")).substitute(pieces)
     html = Template(_asset("page.html")).substitute(
         policy=escape(policy),
         title=escape(title),
@@ -186,13 +207,17 @@ def _page(
     return Page(html, policy)
 
 
-def _data(result: Result, base: str | None, curves: Table | None = None) -> dict[str, object]:
+def _data(
+    result: Result, base: str | None, curves: Table | None = None, sources: Sources | None = None
+) -> dict[str, object]:
     if base is not None and base not in result.table.candidates:
         raise InputError(f"expected the name of a candidate as base model, came base={base!r}")
-    data = page_data(result, base)
+    data = page_data(result, base, curves)
     table = result.table if curves is None else curves
     if table.curves is not None:
         data["stability"] = stability_data(table, result.direction, result.criterion)
+    if sources is not None:
+        data["sources"] = sources_data(sources, result.selected)
     return data
 
 
@@ -207,12 +232,32 @@ def _parts(result: Result, provenance: Mapping[str, str], sources: Sources | Non
     return {
         "what": what,
         "how_sure": how_sure,
-        "caveats": "".join(f"<li>{text}</li>" for text in caveats(found)),
+        "caveats": "".join(f"<li>{text}</li>" for text in (*caveats(found), *_left_out(result))),
         "numbers": _numbers(found),
         "savings": _savings(found),
         "card": _card(card_of_result(result, {"Rule": found.rule, **provenance}, sources)),
         "provenance": _provenance(result, found, provenance),
+        "pruning": pruning_html(result),
+        "sources": _sources(result, sources),
     }
+
+
+def _left_out(result: Result) -> tuple[str, ...]:
+    """Say that there are more candidates than a page can show."""
+    n, n_shown = result.table.n_candidates, count_shown(result)
+    if n_shown == n:
+        return ()
+    return (
+        f"The charts and the table below show the best {n_shown:,} of {n:,} candidates one by one. What is said here "
+        "is of all of them; <code>robust-select export</code> writes all scores.",
+    )
+
+
+def _sources(result: Result, found: Sources | None) -> str:
+    """Give the section of sources of randomness; nothing where they are not known."""
+    if found is None:
+        return ""
+    return Template(_asset("sources.html")).substitute(sources_html(found, result.selected))
 
 
 def _asset(name: str) -> str:

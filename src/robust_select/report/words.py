@@ -156,9 +156,9 @@ def _by_confidence(found: Overview) -> str:
     least = "" if found.rule == "top-two" else "at least "
     chance = "more than 99.9" if share > 99.9 else f"{least}{math.floor(10 * share + 1e-9) / 10:.1f}"
     if share < _HARDLY:
-        said = "Whether another candidate is better by more than the tolerance cannot be said on these scores"
+        said = f"Whether another candidate is better{_by_more(found)} cannot be said on these scores"
     else:
-        said = f"{_chance_of(found.rule)} that no other candidate is better by more than the tolerance is {chance} %"
+        said = f"{_chance_of(found.rule)} that no other candidate is better{_by_more(found)} is {chance} %"
     equals = [name for name in found.equivalent if name != found.selected]
     rivals = [name for name in found.remaining if name != found.selected and name not in found.equivalent]
     if found.stop_reason == "not finished":
@@ -170,6 +170,13 @@ def _by_confidence(found: Overview) -> str:
     if equals:
         said = f"{said}; equally good for that purpose: {_names(equals)} — take the cheapest or the steadiest"
     return f"{said}."
+
+
+def _by_more(found: Overview) -> str:
+    """Say from what difference on a better candidate counts; nothing where every difference does."""
+    if found.tolerance is None:
+        return " by more than the tolerance"
+    return f" by more than the tolerance of {number(found.tolerance)}" if found.tolerance > 0 else ""
 
 
 def _chance_of(rule: str) -> str:
@@ -213,6 +220,11 @@ def caveats(found: Overview) -> tuple[str, ...]:
         texts.append(_honest(found))
     if 0 < found.n_instances < ENOUGH_INSTANCES:
         texts.append(f"With {_count(found.n_instances, 'instance')} its spread is hardly known.")
+    if found.rule == "top-two" and 100 * (found.confidence or 0.0) >= _HARDLY and found.n_candidates > 1:
+        texts.append(
+            "The probability is right on average over studies like this one; where the second best is worse by "
+            "hardly more than the tolerance, it is selected more often than that."
+        )
     if found.n_unusable:
         texts.append(
             f"{_count(found.n_unusable, 'training')} of {found.trainings:,} diverged or failed, of "

@@ -22,6 +22,11 @@ class Plan:
         most: at most so many; None if there is no limit.
         against: how often the exhaustive search trains every candidate.
         exhaustive: how many trainings that is.
+
+    Example:
+        >>> from robust_select.select.rules import Exhaustive
+        >>> plan(10, Exhaustive(5), against=50).ratio
+        10.0
     """
 
     rule: str

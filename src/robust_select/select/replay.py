@@ -54,6 +54,7 @@ def replay(
     seconds = np.full(scores.shape, np.nan) if table.seconds is None else table.seconds[:, order]
     by = criterion_named(criterion) if isinstance(criterion, str) else criterion
     selection = Selection(table.candidates, rule, by, direction, n_available=len(order), fresh=fresh)
+    _set_aside_stopped(selection, table)
     while asked := selection.ask():
         for candidate, replicate in asked:
             score = scores[candidate, replicate]
@@ -68,8 +69,21 @@ def replay(
             selection.scores,
             None if table.seconds is None else selection.seconds,
             table.params,
+            stopped=selection.stopped,
         ),
     )
+
+
+def _set_aside_stopped(selection: Selection, table: Table) -> None:
+    """Leave out who was stopped by its epochs in the study that the table is of, as that study did."""
+    rows, replicates = np.nonzero(table.is_stopped)
+    if table.stopped is None or not len(rows):
+        return
+    if len(np.unique(rows)) == table.n_candidates:
+        raise InputError("expected a candidate that was not stopped by its epochs, came a table without any")
+    for row, replicate in zip(rows.tolist(), replicates.tolist(), strict=True):
+        seconds = np.nan if table.seconds is None else float(table.seconds[row, replicate])
+        selection.set_aside(row, int(table.stopped[row, replicate]), seconds)
 
 
 def check_order(order: Sequence[int] | None, n_replicates: int) -> list[int]:

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from robust_select.core.errors import InputError
-from robust_select.core.protocols import Direction, Floats, Ints
+from robust_select.core.protocols import Bools, Direction, Floats, Ints
 from robust_select.core.tables import Table
+from robust_select.select.pruning import Pruned
 from robust_select.select.selection import Selection, Step
 from robust_select.stats.criteria import PUBLISHED_CRITERIA, Criterion, criterion
 from robust_select.stats.winner import Estimate, WinnerEstimate, fresh_mean, fresh_std, shrunken_winner
@@ -29,7 +30,8 @@ class Result:
         remaining: those left, the best first.
         stop_reason: why it ended, in words.
         steps: what each step did.
-        discarded_at: (C,) the step that discarded each candidate; None for those left.
+        discarded_at: (C,) the step that discarded each candidate; None for those left, 0 for those whose first
+            training was stopped by its epochs, before the rule began.
         table: all scores, candidates in the order of the study.
         criterion: by which candidates were ranked.
         direction: of the scores.
@@ -41,6 +43,8 @@ class Result:
         equivalent: candidates as good as the selected one within the tolerance, itself among them; empty where the
             rule does not say.
         fresh: how many instances of the selected candidate, its last ones, the choice did not look at.
+        pruned: what pruning by epochs did; None where it was not asked for.
+        tolerance: differences of the criterion below it did not matter to the rule; None where it knows no tolerance.
     """
 
     selected: str
@@ -56,18 +60,30 @@ class Result:
     confidence: float | None = None
     equivalent: tuple[str, ...] = ()
     fresh: int = 0
+    pruned: Pruned | None = None
+    tolerance: float | None = None
 
     @property
     def trainings(self) -> int:
-        """How many trainings it took."""
-        return int(np.count_nonzero(~np.isnan(self.table.scores)))
+        """How many trainings it took; those that were stopped by their epochs count."""
+        return int(np.count_nonzero(self._is_trained))
+
+    @property
+    def entered(self) -> tuple[str, ...]:
+        """The candidates that the rule knew: all but those stopped by their epochs."""
+        is_stopped = np.asarray(self.table.is_stopped.any(axis=1))
+        return tuple(name for name, out in zip(self.table.candidates, is_stopped, strict=True) if not out)
+
+    @property
+    def _is_trained(self) -> Bools:
+        return ~np.isnan(self.table.scores) | self.table.is_stopped
 
     @property
     def seconds(self) -> float:
         """How long these took together; nan if a time is not known."""
         if self.table.seconds is None:
             return math.nan
-        return float(self.table.seconds[~np.isnan(self.table.scores)].sum())
+        return float(self.table.seconds[self._is_trained].sum())
 
     @property
     def fresh_losses(self) -> Floats:
@@ -158,8 +174,8 @@ class Result:
         The columns: ``instances`` and ``unusable`` (diverged or failed, counted as the worst possible score);
         the six published criteria, ``std`` and ``iqr`` in units of the score; ``honest_mean``, ``honest_low`` and
         ``honest_high`` (the selected candidate's mean with its 95 % interval, free of the winner's curse as
-        ``honest`` gives it; nan for the others); ``discarded_at`` (the step, empty for those left); ``caveats`` in
-        words.
+        ``honest`` gives it; nan for the others); ``discarded_at`` (the step, empty for those left, 0 for those
+        stopped by their epochs); ``caveats`` in words.
         """
         losses = self.table.losses(self.direction)
         names = list(dict.fromkeys((*PUBLISHED_CRITERIA, "std", "iqr", self.criterion.name)))
@@ -171,6 +187,7 @@ class Result:
         counts = np.count_nonzero(~np.isnan(losses), axis=1)
         unusable = np.isposinf(losses).sum(axis=1)
         are_left = set(self.remaining)
+        stopped = np.zeros(len(counts)) if self.table.stopped is None else self.table.stopped.max(axis=1, initial=0)
         frame = pd.DataFrame(
             {
                 "candidate": self.table.candidates,
@@ -182,11 +199,11 @@ class Result:
                 "caveats": [
                     "; ".join(
                         [
-                            *_caveats(int(n), int(n_bad), name in are_left, len(are_left)),
+                            *_caveats(int(n), int(n_bad), int(epoch), len(are_left) if name in are_left else 0),
                             *(self._flattery(name) if name in are_left else ()),
                         ]
                     )
-                    for n, n_bad, name in zip(counts, unusable, self.table.candidates, strict=True)
+                    for n, n_bad, epoch, name in zip(counts, unusable, stopped, self.table.candidates, strict=True)
                 ],
             }
         )
@@ -216,16 +233,18 @@ class Result:
         return ("chosen on these scores, so they flatter it: the honest columns correct for that",)
 
 
-def _caveats(n_instances: int, n_unusable: int, is_left: bool, n_left: int) -> list[str]:
+def _caveats(n_instances: int, n_unusable: int, stopped_at: int, n_left_with: int) -> list[str]:
     found = []
-    if n_instances == 0:
+    if stopped_at:
+        found.append(f"stopped after epoch {stopped_at} of its first training, so it has no score")
+    elif n_instances == 0:
         found.append("not trained")
     elif n_instances < 5:
         found.append(f"only {n_instances} instance{'s' if n_instances > 1 else ''}: the spread is hardly known")
     if n_unusable:
         found.append(f"{n_unusable} of {n_instances} diverged or failed")
-    if is_left and n_left > 1:
-        found.append(f"the rule did not tell the {n_left} left apart")
+    if n_left_with > 1:
+        found.append(f"the rule did not tell the {n_left_with} left apart")
     return found
 
 
@@ -237,7 +256,7 @@ def result_of(selection: Selection, table: Table | None = None) -> Result:
         table: with parameters and seconds, if there are any; by default the scores told.
     """
     if table is None:
-        table = Table(selection.candidates, selection.scores, selection.seconds)
+        table = Table(selection.candidates, selection.scores, selection.seconds, stopped=selection.stopped)
     return Result(
         selected=selection.selected,
         remaining=selection.remaining,
@@ -252,4 +271,6 @@ def result_of(selection: Selection, table: Table | None = None) -> Result:
         confidence=selection.confidence,
         equivalent=selection.equivalent,
         fresh=selection.n_fresh,
+        pruned=selection.pruned,
+        tolerance=getattr(selection.rule, "tolerance", None),
     )

@@ -131,13 +131,16 @@ def least_trainings(values: Floats, variances: Floats, confidence: float, tolera
 def _time_of(values: Floats, variances: Floats, answer: int, tolerance: float) -> float:
     """Give T_a of one right answer."""
     others = np.arange(len(values)) != answer
-    squares = (values[others] - values[answer] + tolerance) ** 2
+    with np.errstate(over="ignore"):
+        squares = (values[others] - values[answer] + tolerance) ** 2
     own, rivals = float(variances[answer]), variances[others]
     if len(squares) == 0:
         return 0.0
     nearest = float(squares.min())
     if nearest == 0:
         return math.inf
+    if math.isinf(nearest):
+        return 0.0
     if own == 0:
         return 2 * float((rivals / squares).sum())
     ratios = squares / nearest  # in t = u v_a / nearest, between 0 and 1, all is without units

@@ -3,14 +3,16 @@
 Called by the TopTwo rule and by planning. Knows nothing of how a rule uses it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import special
 from scipy.stats import qmc
 
 from robust_select.core.protocols import Bools, Floats, Ints
-from robust_select.stats.posteriors import Posterior
+from robust_select.stats.criteria import criterion
+from robust_select.stats.crowds import Observed, beating
+from robust_select.stats.posteriors import Posterior, posterior
 
 _N_NODES = 64
 _NODES = special.ndtri(qmc.Sobol(2, scramble=False).random(_N_NODES) * (1 - 1 / _N_NODES) + 0.5 / _N_NODES).T
@@ -20,6 +22,8 @@ _PRIOR_PAIRS = 10.0  # so many pairs of replicates is the common correlation wor
 _PRIOR_REPLICATES = 4.0  # so many replicates is no correlation at all worth against the common one
 _LARGEST_CORRELATION = 0.95
 _LEAST_SKEWNESS = -0.5
+_LEAST_CROWD = 3
+_BENT_FROM = 2.0  # standard deviations of the leader: so far above its value losses begin to count by their logarithm
 
 
 @dataclass(frozen=True)
@@ -149,11 +153,41 @@ def _compare(found: Posterior, leader: int, tolerance: float) -> Rivals:
         apart = difference[:, None] + shape.k * (scales - leaders_scales)
         with np.errstate(invalid="ignore", divide="ignore"):
             ratio = np.where(variance > 0, -apart / np.sqrt(variance), np.where(apart > 0, -np.inf, 0.0))
-        probabilities = np.minimum(special.ndtr(ratio).mean(axis=1), _by_signs(found, leader, tolerance))
+        probabilities = special.ndtr(ratio).mean(axis=1)
+        if shape.k == 0:
+            probabilities = _among_all(found, leader, tolerance, rho, difference - tolerance, probabilities)
+        if shape.k >= 0 and shape.skewness >= _LEAST_SKEWNESS:
+            probabilities = np.minimum(probabilities, _by_signs(found, leader, tolerance))
+            probabilities = np.minimum(probabilities, _by_bending(found, leader, tolerance))
     hopeful = np.where(found.is_undecided, 0.5**n / len(n), 0.0)  # its median may be finite yet
     probabilities = np.where(np.isinf(found.values), hopeful, probabilities)
     probabilities[leader] = 0.0
     return Rivals(leader, probabilities, rho, tolerance, found)
+
+
+def _among_all(found: Posterior, leader: int, tolerance: float, rho: Floats, shifts: Floats, alone: Floats) -> Floats:
+    """Compare locations under a prior that all usable candidates have told; (C,) probabilities.
+
+    Of two candidates nothing is learnt; where one cannot be told from a constant, nothing is asked.
+    """
+    shape, n, scales = found.shape, found.counts.astype(float), found.scales
+    shared = np.maximum(rho, 0.0)
+    own = shape.own_variance * found.own_shares**2 * scales**2 / n
+    variances = mean_variance(scales, scales[leader], rho, n, float(n[leader])) + own + own[leader]
+    rows = np.flatnonzero(np.isfinite(found.values))
+    if len(rows) < _LEAST_CROWD or not (variances[rows] > 0).all():
+        return alone
+    seen = Observed(
+        leader=int(np.searchsorted(rows, leader)),
+        shifts=shifts[rows],
+        variances=variances[rows],
+        own=np.minimum(scales**2 * (1 - shared) / n + own, variances)[rows],
+        leaders_own=(scales[leader] ** 2 * (1 - shared) / n[leader] + own[leader])[rows],
+        freedoms=found.freedoms[rows],
+    )
+    probabilities = alone.copy()
+    probabilities[rows] = beating(seen, tolerance)
+    return probabilities
 
 
 def _by_signs(found: Posterior, leader: int, tolerance: float) -> Floats:
@@ -161,18 +195,58 @@ def _by_signs(found: Posterior, leader: int, tolerance: float) -> Floats:
 
     A wide candidate may have a mean far above the leader's and yet, for all that a normal posterior knows, be better.
     But losses have their tail on the bad side: the criterion is not below the median, so that half the scores of a
-    candidate that beats the leader would lie below the leader's value. Where the pooled residuals lean to the other
-    side nothing is bounded, nor for ``min``.
+    candidate that beats the leader would lie below the leader's value. Not asked where the pooled residuals lean to
+    the other side, nor for ``min``.
 
     Returns:
-        (C,) p-values of one-sided sign tests; 1 where they say nothing.
+        (C,) p-values of one-sided sign tests.
     """
-    if found.shape.k < 0 or found.shape.skewness < _LEAST_SKEWNESS:
-        return np.ones(len(found.means))
-    known = np.arange(found.residuals.shape[1])[None, :] < found.counts[:, None]
-    scores = found.residuals + found.means[:, None]
-    n_good = (known & (scores <= found.values[leader] - tolerance)).sum(axis=1)
+    n_good = (_scores(found) <= found.values[leader] - tolerance).sum(axis=1)  # nan is not below
     return np.asarray(special.bdtr(n_good, found.counts, 0.5))
+
+
+def _by_bending(found: Posterior, leader: int, tolerance: float) -> Floats:
+    """Bound the probability on a scale where losses far above the leader's value count by their logarithm.
+
+    With f concave and increasing, E f(X) <= f(E X) (Jensen): a candidate whose mean is below the leader's value by
+    more than the tolerance has a mean of f(X) below that, too, if f leaves values up to the leader's as they are. Far
+    above it f is a logarithm of the distance. Losses scatter the more the worse they are; there they scatter much
+    alike, so that the common scale says at once that a hopeless candidate is one. Asked where signs are: the
+    criterion is not below the mean.
+
+    Returns:
+        (C,) probabilities that the mean of f(X) is below the leader's value by more than the tolerance.
+    """
+    level, width = float(found.values[leader]), _BENT_FROM * float(found.scales[leader])
+    if not width > 0:
+        return np.ones(len(found.means))
+    scores = _scores(found)
+    above = np.maximum(scores - level, 0.0)
+    bent = np.where(above > 0, level + width * np.log1p(above / width), scores)
+    bent[leader] = scores[leader]
+    bent = np.where(np.isinf(found.values)[:, None] & ~np.isnan(scores), np.inf, bent)
+    on = posterior(bent, criterion("mean"))
+    k, n, leaders = found.shape.k, found.counts, int(found.counts[leader])
+    means, scales, freedoms = on.means.copy(), on.scales.copy(), on.freedoms.copy()
+    means[leader], scales[leader], freedoms[leader] = level, found.scales[leader], found.freedoms[leader]
+    on = replace(on, means=means, scales=scales, freedoms=freedoms)
+    common = np.minimum(n, leaders)
+    rho = _correlations(on, leader, common)
+    z, leaders_z = _NODES
+    own = _scale_nodes(scales[:, None], freedoms[:, None], z[None, :])
+    leaders_own = _scale_nodes(scales[leader], freedoms[leader], leaders_z[None, :])
+    variance = mean_variance(own, leaders_own, rho[:, None], n[:, None].astype(float), leaders)
+    variance = variance + leaders_own**2 * (
+        k**2 / 2 / freedoms[leader] + found.shape.own_variance * found.own_shares[leader] ** 2 / leaders
+    )
+    apart = _mean_shift(on, leader, rho, common) + tolerance
+    return np.asarray(special.ndtr(-apart[:, None] / np.sqrt(variance)).mean(axis=1))
+
+
+def _scores(found: Posterior) -> Floats:
+    """(C, R) scores that the posterior rests on; nan where not trained."""
+    known = np.arange(found.residuals.shape[1])[None, :] < found.counts[:, None]
+    return np.where(known, found.residuals + found.means[:, None], np.nan)
 
 
 def _scale_nodes(scale: Floats | float, free: Floats | float, z: Floats) -> Floats:

@@ -193,7 +193,7 @@ def _draw_mean(found: Posterior, row: int, uniform: Floats) -> tuple[float, Floa
     observed, scale, n = float(found.means[row]), float(found.scales[row]), int(found.counts[row])
     if not scale > 0:
         return observed, np.full(_N_DRAWS, observed)
-    rho = _shared(found, row)
+    rho = shared_correlation(found, row)
     error = scale * math.sqrt((1 - rho) / n)
     others = np.isfinite(found.values)
     others[row] = False
@@ -248,11 +248,11 @@ class MeansPrior:
         of_spread, of_share, of_center = np.unravel_index(int(drawn), self.weights.shape)
         center, share = self.centers[of_center], self.shares[of_share]
         spread = math.hypot(self.spreads[of_spread], self.resolution)
-        variances = errors**2 + spread**2
+        variances = errors**2 + spread * spread  # where ** would raise, * is infinite
         normal = np.exp(-0.5 * (means - center) ** 2 / variances) / np.sqrt(2 * np.pi * variances)
         anywhere = share / (self.high - self.low)
         is_anywhere = rng.random(len(means)) * ((1 - share) * normal + anywhere) < anywhere
-        kept = np.where(is_anywhere, 1.0, spread**2 / variances)
+        kept = np.where(is_anywhere, 1.0, spread * spread / variances)
         noise = errors * np.sqrt(kept) * rng.standard_normal(len(means))
         return np.asarray(center + kept * (means - center) + noise)
 
@@ -288,6 +288,8 @@ def prior_of_means(means: Floats, errors: Floats) -> MeansPrior:
     weights = np.exp(logs - logs.max())
     weights *= (np.gradient(spreads) / (1 + spreads / unit))[:, None, None]
     weights *= _SHARE_WEIGHTS[:, None] * np.gradient(centers)
+    largest = float(weights.max())
+    weights = weights / largest if 0 < largest < math.inf else np.ones_like(weights)  # means too far apart to tell
     return MeansPrior(
         weights=weights / weights.sum(),
         spreads=spreads,
@@ -299,8 +301,8 @@ def prior_of_means(means: Floats, errors: Floats) -> MeansPrior:
     )
 
 
-def _shared(found: Posterior, row: int) -> float:
-    """Correlation between the selected candidate and the others over common replicates, shrunken towards none."""
+def shared_correlation(found: Posterior, row: int) -> float:
+    """Correlation between a candidate and the others over common replicates, shrunken towards none; 0 to 0.95."""
     n = int(found.counts[row])
     residuals = found.residuals
     is_known = (np.arange(residuals.shape[1])[None, :] < np.minimum(found.counts, n)[:, None]).astype(float)

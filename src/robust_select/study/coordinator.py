@@ -43,8 +43,8 @@ def coordinate(
     Every outcome is recorded as soon as it is there, and flushed before the selection hears of it. Flushing is
     slow, so where trainings are fast several outcomes share one; none waits while everybody else does. Outcomes
     that are known already are told at once and trained no more. If the very first trainings all fail (at least
-    one of each candidate, or of 50 candidates; 3 at least if the rule asks for so many), nothing of them is recorded
-    and the study ends: the trainer is broken, not the candidates.
+    one of each candidate, or of 50 candidates, or of as many as are asked for at first; 3 at least if the rule asks
+    for so many), nothing of them is recorded and the study ends: the trainer is broken, not the candidates.
 
     Args:
         selection: asked and told.
@@ -65,7 +65,7 @@ def coordinate(
     in_flight: dict[Future[Outcome], Asked] = {}
     untold: list[tuple[Asked, Outcome]] = []  # recorded, not flushed
     failures: list[tuple[Asked, Outcome]] | None = None if known else []
-    n_doubtful = min(len(candidates), _MOST_CANDIDATES_FAILED_FIRST)
+    n_doubtful = min(len(candidates), _MOST_CANDIDATES_FAILED_FIRST, selection.n_first_asked)
     n_told, flush_again_at = 0, 0.0
     try:
         while True:
@@ -87,7 +87,7 @@ def coordinate(
             finished = _finished(in_flight, may_block=not untold)
             outcomes = [(in_flight[future], _outcome_of(future)) for future in finished]
             outcomes.sort(key=lambda item: (item[0][1], item[0][0]))
-            with _interrupts_held():  # else Ctrl-C could hit between writing an outcome and forgetting its future
+            with interrupts_held():  # else Ctrl-C could hit between writing an outcome and forgetting its future
                 if failures is not None:
                     outcomes = failures + outcomes
                     failures = outcomes if _all_failed(outcomes) else None
@@ -101,13 +101,13 @@ def coordinate(
             if untold and (not finished or time.monotonic() >= flush_again_at):
                 flush_again_at = _flush_timed(flush)
                 for (position, replicate), outcome in untold:
-                    selection.tell(position, replicate, outcome.score, outcome.seconds)
+                    selection.hear(position, replicate, outcome)
                 n_told += len(untold)
                 untold = []
                 yield n_told
                 n_told = 0
     finally:
-        with _interrupts_held():
+        with interrupts_held():
             if _salvage(in_flight, failures, record) or untold:
                 flush()
 
@@ -158,11 +158,12 @@ def _fill(
         for position, replicate in asked:
             outcome = known.get((position, replicate))
             if outcome is not None:
-                selection.tell(position, replicate, outcome.score, outcome.seconds)
+                selection.hear(position, replicate, outcome)
                 n_told += 1
                 continue
             candidate = candidates[position]
-            instance = Instance(candidate.name, replicate, _seeds(seed, replicate))
+            limits = selection.limits(position, replicate)
+            instance = Instance(candidate.name, replicate, _seeds(seed, replicate), limits)
             in_flight[crew.submit(candidate.params, instance)] = (position, replicate)
     return n_told
 
@@ -215,7 +216,7 @@ def _all_failed(outcomes: Sequence[tuple[Asked, Outcome]]) -> bool:
 
 
 @contextmanager
-def _interrupts_held() -> Iterator[None]:
+def interrupts_held() -> Iterator[None]:
     """Let Ctrl-C wait until the block is over; it reaches only the main thread."""
     handler = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(handler):

@@ -23,9 +23,12 @@ from pydantic import (
 
 from robust_select.core.candidates import Candidate, Integers, Uniform, as_candidates, grid, name_of, sample
 from robust_select.core.errors import InputError, StudyFileError
+from robust_select.select.pruning import PruneEpochs
 from robust_select.select.rules import RULES, Rule, rule
 from robust_select.stats.criteria import criterion
 from robust_select.study.study import Study
+
+_MOST_BITS = 1024
 
 
 class _Section(BaseModel):
@@ -100,6 +103,13 @@ def _check_rule(given: Any) -> Any:
     return dict(given)
 
 
+def _check_pruning(given: Any) -> Any:
+    if not isinstance(given, list | Mapping):
+        raise ValueError("expected epochs, [10, 20], or a table: { epochs = [10, 20], keep = 0.5, audit = 0.1 }")
+    PruneEpochs.of(given)
+    return given
+
+
 class _StudyFile(_Section):
     trainer: str
     candidates: _Candidates
@@ -110,12 +120,14 @@ class _StudyFile(_Section):
     seed: int = Field(default=0, ge=0)
     ledger: str | None = None
     workers: int | None = Field(default=None, ge=1)
+    time_limit: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     fresh: int = Field(default=0, ge=0)
     rule: Annotated[dict[str, Any] | None, BeforeValidator(_check_rule)] = None
+    prune_epochs: Annotated[list[int] | dict[str, Any] | None, BeforeValidator(_check_pruning)] = None
 
 
 def read_study(path: str | Path, rule_override: Rule | None = None) -> tuple[Study, int | None]:
-    """Read a study file.
+    r"""Read a study file.
 
     What it names (``trainer = "module:function"``) is imported with the file's folder first on the path. The
     ledger is beside the file unless it says otherwise.
@@ -129,6 +141,16 @@ def read_study(path: str | Path, rule_override: Rule | None = None) -> tuple[Stu
 
     Raises:
         StudyFileError: every problem with its path inside the file.
+
+    Example:
+        >>> import tempfile
+        >>> text = 'trainer = "math:fsum"\ncandidates = [{ width = 16 }, { width = 32 }]\nworkers = 2\n'
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "widths.toml"
+        ...     _ = path.write_text(text, encoding="utf-8")
+        ...     study, workers = read_study(path)
+        >>> [candidate.name for candidate in study.candidates], workers
+        (['width=16', 'width=32'], 2)
     """
     path = Path(path)
     document = _parse(path)
@@ -162,9 +184,11 @@ def read_study(path: str | Path, rule_override: Rule | None = None) -> tuple[Stu
             seed=checked.seed,
             name=checked.name or path.stem,
             fresh=checked.fresh,
+            prune_epochs=PruneEpochs.of(checked.prune_epochs),
         )
     except InputError as error:
         raise StudyFileError(str(path), [("" if rule_override else "rule", str(error))]) from error
+    study.time_limit = checked.time_limit
     study.origin["study_file"] = path.read_text(encoding="utf-8")
     return study, checked.workers
 
@@ -173,9 +197,24 @@ def _parse(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise StudyFileError(str(path), [("", "expected a TOML file, found none")])
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, or lists in lists, hundreds deep
         raise StudyFileError(str(path), [("", f"expected TOML: {error}")]) from error
+    _refuse_large(document, str(path))
+    return document
+
+
+def _refuse_large(document: Mapping[str, Any], source: str) -> None:
+    """Refuse whole numbers that nothing can be done with, not even write them down."""
+    waiting: list[tuple[str, Any]] = list(document.items())
+    while waiting:
+        where, item = waiting.pop()
+        if isinstance(item, int) and item.bit_length() > _MOST_BITS:
+            raise StudyFileError(source, [(where, f"expected numbers below 2**{_MOST_BITS}, came a larger one")])
+        if isinstance(item, Mapping):
+            waiting += [(f"{where}.{key}", value) for key, value in item.items()]
+        elif isinstance(item, list):
+            waiting += [(f"{where}[{position}]", value) for position, value in enumerate(item)]
 
 
 def _where(location: tuple[int | str, ...]) -> str:

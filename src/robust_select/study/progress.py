@@ -85,13 +85,14 @@ def expected_trainings(selection: Selection) -> tuple[int | None, bool]:
     Returns:
         The number (None: no limit), and whether it is exact.
     """
-    trainings = selection.rule.trainings(len(selection.candidates), selection.n_available)
+    trainings = selection.rule.trainings(selection.n_entered, selection.n_available)
+    n_stopped = len(selection.candidates) - selection.n_entered
     if trainings.exact is not None or trainings.most is None:
-        return None if trainings.exact is None else trainings.exact + selection.fresh, True
-    n_most_each = trainings.most // len(selection.candidates)
+        return None if trainings.exact is None else trainings.exact + selection.fresh + n_stopped, True
+    n_most_each = trainings.most // selection.n_entered
     n_trained = np.count_nonzero(~np.isnan(selection.scores), axis=1)
     n_open = np.clip(n_most_each - n_trained[selection.alive], 0, None).sum()
-    return int(n_trained.sum() + n_open) + selection.fresh, False
+    return int(n_trained.sum() + n_open) + selection.fresh + n_stopped, False
 
 
 def _clock(seconds: float) -> str:

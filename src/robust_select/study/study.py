@@ -18,18 +18,19 @@ import numpy as np
 from robust_select.core.candidates import Candidate, CandidatesLike, as_candidates, params_json
 from robust_select.core.errors import InputError, LedgerError, SettingsDifferError
 from robust_select.core.instances import Outcome
-from robust_select.core.protocols import Direction, Trainer, check_direction
+from robust_select.core.protocols import Direction, Floats, Trainer, check_direction
 from robust_select.core.tables import Table
 from robust_select.core.version import __version__
-from robust_select.ledger import Ledger, StudyRecord, open_ledger
+from robust_select.ledger import Ledger, StudyRecord, Watched, open_ledger
+from robust_select.select.pruning import FirstRound, PruneEpochs
 from robust_select.select.result import Result, result_of
 from robust_select.select.rules import DEFAULT_RULE, Rule
 from robust_select.select.rules import rule as make_rule
 from robust_select.select.selection import Asked, Selection, Step
 from robust_select.stats.criteria import Criterion, criterion
-from robust_select.study.coordinator import add_known_fresh, coordinate
+from robust_select.study.coordinator import add_known_fresh, coordinate, interrupts_held
 from robust_select.study.progress import ProgressBar
-from robust_select.study.reading import curves_of
+from robust_select.study.reading import answer_of, curves_of
 from robust_select.train.executors import AnyExecutor, open_crew
 
 OnExisting = Literal["resume", "new", "error"]
@@ -49,6 +50,8 @@ class Study:
         name: of the study in the ledger.
         fresh: how often the selected candidate is trained once more when the rule has stopped. The choice does not
             look at these instances, so that they say what it is really like. May differ from run to run.
+        prune_epochs: stop first trainings that are behind others after some epochs: ``PruneEpochs``, or the epochs
+            alone. By default nothing is stopped. ``analysis.pruning`` says whether it was safe.
 
     Raises:
         InputError: something of it cannot be used.
@@ -76,6 +79,7 @@ class Study:
         seed: int = 0,
         name: str = "study",
         fresh: int = 0,
+        prune_epochs: PruneEpochs | Sequence[int] | None = None,
     ) -> None:
         self.candidates: tuple[Candidate, ...] = as_candidates(candidates)
         if not callable(trainer):
@@ -94,8 +98,10 @@ class Study:
         self.name = name
         self.ledger = "sqlite://" if ledger is None else ledger
         self.fresh = fresh
+        self.prune_epochs = PruneEpochs.of(prune_epochs)
+        self.time_limit: float | None = None  # what a study file says; ``run`` may be given another
         self.origin: dict[str, Any] = {}
-        self._with_curves: dict[Asked, Outcome] = {}
+        self._curves: dict[Asked, Sequence[float] | Floats] = {}
         self._selection = self._new_selection()
 
     def settings(self) -> dict[str, Any]:
@@ -108,6 +114,8 @@ class Study:
             "seed": self.seed,
             "trainer": trainer_name(self.trainer),
         }
+        if self.prune_epochs is not None:
+            settings["prune_epochs"] = self.prune_epochs.settings()
         plain: dict[str, Any] = json.loads(params_json(settings))  # a rule may hold numpy's numbers
         return plain
 
@@ -120,7 +128,8 @@ class Study:
             selection.scores,
             selection.seconds,
             tuple(candidate.params for candidate in self.candidates),
-            curves_of(self._with_curves, selection.scores),
+            curves_of(self._curves, selection.scores, selection.stopped),
+            selection.stopped,
         )
         return result_of(selection, table)
 
@@ -130,17 +139,21 @@ class Study:
         executor: AnyExecutor | None = None,
         on_existing: OnExisting = "resume",
         progress: bool = False,
+        time_limit: float | None = None,
     ) -> Result:
         """Run the study to its end; run it again after a crash, and it goes on where it was.
 
         Args:
-            workers: 1 (the default) trains in this process; more train in as many single-threaded processes.
+            workers: 1 (the default) trains in this process, or with a time limit in one beside it; more train in as
+                many single-threaded processes.
             executor: where to train instead: any ``concurrent.futures.Executor``, a Dask client, or the address of a
                 Dask scheduler, ``"dask://HOST:PORT"``, which is kept busy with ``workers`` trainings (by default one
                 a thread of the cluster).
             on_existing: what to do when the ledger holds a study of this name: go on with it, begin a new one
                 beside it (its name gets a number), or raise.
             progress: whether to show a progress bar on a terminal.
+            time_limit: seconds after which a training is stopped and has failed, by default ``self.time_limit``. Not
+                with an executor, whose trainings cannot be stopped. May differ from run to run.
 
         Raises:
             LedgerError: the ledger cannot be used, holds the study with other settings, or another process runs it.
@@ -148,7 +161,7 @@ class Study:
             TrainerError: the first trainings all failed.
             ExecutorBrokenError: the executor broke or was shut down.
         """
-        for _ in self.steps(workers, executor, on_existing, progress):
+        for _ in self.steps(workers, executor, on_existing, progress, time_limit):
             pass
         return self.result
 
@@ -158,6 +171,7 @@ class Study:
         executor: AnyExecutor | None = None,
         on_existing: OnExisting = "resume",
         progress: bool = False,
+        time_limit: float | None = None,
     ) -> Iterator[Step]:
         """Run the study, step by step; the arguments are those of ``run``.
 
@@ -167,15 +181,18 @@ class Study:
         if on_existing not in get_args(OnExisting):
             raise InputError(f"expected on_existing among {', '.join(get_args(OnExisting))}, came {on_existing!r}")
         self._selection = selection = self._new_selection()
-        crew = open_crew(self.trainer, workers, executor)  # before the ledger: a trainer it refuses leaves no study
-        with contextlib.closing(crew), open_ledger(self.ledger) as ledger, self._held(ledger, on_existing) as record:
-            known = {(position, replicate): outcome for position, replicate, outcome in ledger.outcomes(record)}
+        limit = self.time_limit if time_limit is None else time_limit
+        crew = open_crew(self.trainer, workers, executor, limit)  # before the ledger: what it refuses leaves no study
+        with contextlib.closing(crew), self._opened() as ledger, self._held(ledger, on_existing) as record:
+            known = ledger.known(record)
             n_known_steps = len(ledger.steps(record))
-            self._with_curves = {asked: outcome for asked, outcome in known.items() if outcome.curve}
+            self._curves = dict(known.curves)
+            watched = Watched(ledger)
 
             def write(outcomes: Sequence[tuple[int, int, Outcome]]) -> None:
-                ledger.record(record, outcomes)
-                self._with_curves.update({(row, at): outcome for row, at, outcome in outcomes if outcome.curve})
+                with watched.writing():
+                    ledger.record(record, outcomes)
+                self._curves.update({(row, at): outcome.curve for row, at, outcome in outcomes if outcome.curve})
 
             rounds = coordinate(selection, self.candidates, self.seed, known, crew, write, ledger.flush)
             with ProgressBar(selection, len(known), is_shown=progress) as bar, contextlib.closing(rounds):
@@ -186,15 +203,38 @@ class Study:
                     while n_yielded < len(selection.steps):
                         step = selection.steps[n_yielded]
                         if n_yielded >= n_known_steps:
-                            ledger.save_step(record, n_yielded, step_record(step))
+                            with watched.writing():
+                                ledger.save_step(record, n_yielded, step_record(step))
                         n_yielded += 1
                         yield step
-            if record.stop_reason != selection.stop_reason:
-                ledger.finish(record, selection.stop_reason)
+            if record.stop_reason != selection.stop_reason or selection.n_trainings > len(known):
+                with watched.writing(is_last=True):
+                    ledger.finish(record, selection.stop_reason, answer_of(selection))
+
+    def prune_at(self, epochs: Sequence[int]) -> None:
+        """Prune after these epochs, with the other settings as they are; before the study runs.
+
+        Raises:
+            InputError: no epochs, or a number out of range.
+        """
+        settings = {} if self.prune_epochs is None else self.prune_epochs.settings()
+        self.prune_epochs = PruneEpochs.of({**settings, "epochs": epochs})
 
     def _new_selection(self) -> Selection:
         names = [candidate.name for candidate in self.candidates]
-        return Selection(names, self.rule, self.criterion, self.direction, fresh=self.fresh)
+        prune = self.prune_epochs
+        first = None if prune is None else FirstRound(prune, len(names), self.direction, self.seed)
+        return Selection(names, self.rule, self.criterion, self.direction, fresh=self.fresh, first_round=first)
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[Ledger]:
+        """Open the ledger; a second Ctrl-C waits until it is closed."""
+        ledger = open_ledger(self.ledger)
+        try:
+            yield ledger
+        finally:
+            with interrupts_held():
+                ledger.close()
 
     @contextlib.contextmanager
     def _held(self, ledger: Ledger, on_existing: OnExisting) -> Iterator[StudyRecord]:
@@ -223,13 +263,18 @@ class Study:
             while f"{self.name} {number}" in names:
                 number += 1
             name = f"{self.name} {number}"
-        return ledger.create_study(name, self.settings(), self.candidates, {**_machine(), **self.origin})
+        try:
+            return ledger.create_study(name, self.settings(), self.candidates, {**_machine(), **self.origin})
+        except LedgerError:
+            if name not in ledger.names():
+                raise
+            return self._open(ledger, on_existing)  # another process began it at the same moment
 
     def _differences(self, found: StudyRecord) -> list[tuple[str, str, str]]:
         """Compare the settings with those in the ledger."""
         now = self.settings()
-        keys = [key for key in now if found.settings.get(key) != now[key]]
-        differences = [(key, json.dumps(found.settings.get(key)), json.dumps(now[key])) for key in keys]
+        pairs = [(key, found.settings.get(key), now.get(key)) for key in {**now, "prune_epochs": None}]
+        differences = [(key, json.dumps(old), json.dumps(new)) for key, old, new in pairs if old != new]
         there = {candidate.name: params_json(candidate.params) for candidate in found.candidates}
         here = {candidate.name: params_json(candidate.params) for candidate in self.candidates}
         for name in [*there, *(name for name in here if name not in there)]:

@@ -13,10 +13,13 @@ from dataclasses import replace
 from numbers import Real
 from typing import Any
 
-from robust_select.core.instances import Instance, Outcome
+from robust_select.core.instances import Instance, Outcome, State
 from robust_select.core.protocols import StackTrainer, Trainer
 
 _logger = logging.getLogger("robust_select")
+
+_MOST_MESSAGE = 1_000  # characters of a failure that are kept
+_MOST_LOG = 20_000
 
 
 def train_instance(trainer: Trainer, params: Mapping[str, Any], instance: Instance) -> Outcome:
@@ -39,16 +42,20 @@ def train_instance(trainer: Trainer, params: Mapping[str, Any], instance: Instan
     started = time.perf_counter()
     try:
         returned = trainer(own_params, instance)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  the trainer is the user's: it may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  the trainer is the user's: it may raise anything, or exit
         seconds = time.perf_counter() - started
-        return Outcome.failed(f"{type(error).__name__}: {_text(error, str)}", seconds, traceback.format_exc())
+        message = f"{type(error).__name__}: {_text(error, str)}".removesuffix(": ")
+        return _bounded(Outcome.failed(message, seconds, _text(error, _traceback)))
     seconds = time.perf_counter() - started
     if isinstance(returned, Outcome):
+        returned = _checked(returned, instance)
         return returned if math.isfinite(returned.seconds) else replace(returned, seconds=seconds)
     score = _number(returned)
     if score is None:
         shown = _text(returned, repr)
-        shown = shown if len(shown) <= 60 else shown[:57] + "..."
+        shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
         return Outcome.failed(
             f"expected the trainer to return a number or an Outcome, came {shown} ({type(returned).__name__})",
             seconds,
@@ -73,11 +80,14 @@ def train_stack(
         started = time.perf_counter()
         try:
             outcomes = list(trainer.train_together([_copy(own) for own in params], instances))
-        except (Exception, SystemExit) as error:  # noqa: BLE001  whose fault it is shows when each is trained alone
-            _logger.info("%d instances together: %s; now one by one", len(instances), _text(error, str))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  whose fault it is shows when each is trained alone
+            _logger.info("%d instances together: %s; now one by one", len(instances), _cut(_text(error, str), 200))
             outcomes = []
         share = (time.perf_counter() - started) / len(instances)
         if len(outcomes) == len(instances) and all(isinstance(outcome, Outcome) for outcome in outcomes):
+            outcomes = [_checked(own, instance) for own, instance in zip(outcomes, instances, strict=True)]
             return [
                 outcome if math.isfinite(outcome.seconds) else replace(outcome, seconds=share) for outcome in outcomes
             ]
@@ -95,8 +105,44 @@ def measure_stack(trainer: Trainer, params: Mapping[str, Any]) -> tuple[int, str
         return 1, ""
     try:
         return int(trainer.stack_size(_copy(params))), str(trainer.why_alone(_copy(params)))
-    except (Exception, SystemExit):  # noqa: BLE001  the trainer is the user's: it may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001  the trainer is the user's: it may raise anything, or exit
         return 1, ""
+
+
+def _checked(outcome: Outcome, instance: Instance) -> Outcome:
+    """Let a training end early only where the study asked for it: anything else would drop a candidate unseen."""
+    outcome = _bounded(outcome)
+    if outcome.state is not State.PRUNED or instance.should_stop(outcome.curve):
+        return outcome
+    return Outcome.failed(
+        f"expected Outcome.pruned(curve) only where instance.should_stop(curve) is true, came one after epoch "
+        f"{len(outcome.curve)}, where nothing asked to stop: train to the end",
+        outcome.seconds,
+    )
+
+
+def _bounded(outcome: Outcome) -> Outcome:
+    """Make what a user's outcome says fit to be sent, kept and shown: texts of some length, seconds a number."""
+    message = _cut(_text(outcome.message, str), _MOST_MESSAGE)
+    log = _cut(_text(outcome.log, str), _MOST_LOG)
+    seconds = _number(outcome.seconds)
+    seconds = math.nan if seconds is None else seconds
+    if (message, log) == (outcome.message, outcome.log) and type(outcome.seconds) is float:
+        return outcome
+    return replace(outcome, message=message, log=log, seconds=seconds)
+
+
+def _cut(text: str, n_most: int) -> str:
+    """Leave the middle out where a text is too long: what matters is said at its ends."""
+    if len(text) <= n_most:
+        return text
+    return f"{text[: n_most // 2]} ... ({len(text):,} characters) ... {text[-(n_most // 2) :]}"
+
+
+def _traceback(error: object) -> str:
+    return "".join(traceback.format_exception(error)) if isinstance(error, BaseException) else ""
 
 
 def _copy(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
+from benchmarks.top_n import Situation, claims_and_truths
 from scipy import stats
 
 from robust_select.analysis.chosen import top_n_of_result, top_n_of_table
@@ -45,14 +46,45 @@ def test_a_metric_is_turned():
     np.testing.assert_array_equal(plain.probabilities, turned.probabilities)
 
 
-def test_two_candidates_are_as_sure_as_a_posterior_of_two_means():
-    """Many instances: the posterior is normal, and the probability that the leader is the best is known."""
+def test_two_close_ones_of_many_far_apart_are_as_sure_as_a_posterior_of_two_means():
+    """True means that spread widely are not shrunken: then the leader is the best as in the normal case."""
     rng = np.random.default_rng(4)
-    scores = rng.normal(size=(2, 400)) + np.array([[0.0], [0.1]])
-    found = top_n_of_result(replay(Table(("a", "b"), scores), Exhaustive(400), criterion("mean")), n_draws=20_000)
-    difference = abs(scores[1].mean() - scores[0].mean())
-    expected = stats.norm.cdf(difference / np.sqrt(scores.var(axis=1, ddof=1).sum() / 400))
-    np.testing.assert_allclose(found.probabilities[0], [expected, 1], atol=0.02)
+    scores = rng.normal(size=(20, 100))
+    scores += np.r_[0.0, 0.1, 0.5 * np.arange(1, 19)][:, None] - scores.mean(axis=1, keepdims=True)
+    names = tuple(f"c{row}" for row in range(20))
+    found = top_n_of_result(replay(Table(names, scores), Exhaustive(100), criterion("mean")))
+    expected = stats.norm.cdf(0.1 / np.sqrt(2 / 100))  # all scales are one, and the posterior pools them
+    np.testing.assert_allclose(found.probabilities[0, :2], [expected, 1], atol=0.04)
+
+
+def test_the_best_of_many_is_not_praised_beyond_what_is_true():
+    """Mean claim against truth, over studies of candidates that are closer than their means are known."""
+    situation, n_studies = Situation(0.3, 0.0, Exhaustive(5), n_candidates=10, n_replicates=5), 30
+    claims, truths = claims_and_truths(situation, n_studies, 3)
+    assert (claims <= truths + 2 * np.sqrt(truths * (1 - truths) / n_studies)).all()
+    flat = []
+    for seed in range(n_studies):
+        scores = situation.scores(np.random.default_rng(seed))[1]
+        drawn = scores.mean(axis=1) + np.random.default_rng(seed).normal(size=(500, 10)) / np.sqrt(5)
+        flat.append((drawn.argmin(axis=1) == scores.mean(axis=1).argmin()).mean())
+    assert np.mean(flat) > claims[0] + 0.05  # without shrinkage the leader would be praised more
+
+
+def test_extremes_have_no_value_to_be_sure_of():
+    scores = np.random.default_rng(5).normal(size=(4, 12))
+    assert top_n_of_result(replay(Table(tuple("abcd"), scores), Exhaustive(12), criterion("max"))) is None
+
+
+def test_what_all_replicates_share_makes_nobody_less_sure():
+    """The same scores, the replicates of each candidate in another order: the same means, but nothing is paired."""
+    rng = np.random.default_rng(6)
+    paired = 0.4 * rng.normal(size=(6, 20)) + 0.1 * np.arange(6)[:, None] + 0.8 * rng.normal(size=(1, 20))
+    shuffled = rng.permuted(paired, axis=1)
+    sure, unsure = (
+        top_n_of_result(replay(Table(tuple("abcdef"), scores), Exhaustive(20), criterion("mean"))).probabilities[0, 0]
+        for scores in (paired, shuffled)
+    )
+    assert sure > unsure + 0.1
 
 
 def test_a_result_says_it_of_all_candidates():

@@ -131,3 +131,59 @@ def test_a_file_that_cannot_be_written_is_exit_code_1(invoke, study_file, tmp_pa
 
 def test_options_are_left_out_in_both_forms():
     assert _without(["a", "--x", "1", "b", "--x=2", "--xy", "c"], "--x") == ["a", "b", "--xy", "c"]
+
+
+PRUNED = """
+def train(params, instance):
+    import robust_select as rs
+
+    curve = []
+    for epoch in range(1, 6):
+        curve.append(params["level"] + 1 / epoch)
+        if instance.should_stop(curve):
+            return rs.Outcome.pruned(curve)
+    return rs.Outcome(curve[-1], curve)
+"""
+
+
+def test_pruning_by_epochs_is_asked_for_shown_and_answered(invoke, answer, tmp_path):
+    (tmp_path / "pruned_levels.py").write_text(PRUNED)
+    file = tmp_path / "levels.toml"
+    file.write_text(
+        'trainer = "pruned_levels:train"\ncriterion = "mean"\nrule = { name = "exhaustive", n = 2 }\n'
+        "prune_epochs = { epochs = [4], audit = 0.0, first = 4 }\n"
+        f"candidates.grid.level = {list(range(16))}\n"
+    )
+    found = answer("run", file, "--prune-epochs", "2,3")
+    pruning = found["pruning"]
+    assert [row["epoch"] for row in pruning["epochs"]] == [2, 3]
+    n_stopped = sum(row["stopped"] for row in pruning["epochs"])
+    assert len(pruning["stopped"]) == n_stopped > 3
+    assert set(pruning["stopped"].values()) <= {2, 3}
+    assert pruning["is_safe"] is None
+    assert found["trainings"] == n_stopped + 2 * (16 - n_stopped)
+    stopped = [row for row in found["summary"] if row["candidate"] in pruning["stopped"]]
+    assert {row["discarded_at"] for row in stopped} == {0}
+    done = invoke("run", file, "--prune-epochs", "2,3", "--html", tmp_path / "page.html")
+    assert f"Pruned by epochs: {n_stopped} of 16 candidates in their first training" in done.stdout
+    assert pruning["verdict"] in " ".join(done.stdout.split())
+    assert "raise audit" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    status = invoke("status", file.with_suffix(".db")).stdout
+    assert "pruned" in status
+    assert f"{16 - n_stopped} of 16" in status or "1 of 16" in status
+    out = tmp_path / "scores.csv"
+    assert invoke("export", file.with_suffix(".db"), out, "--curves").exit_code == 0
+    assert (
+        answer("replay", out, "--rule", "exhaustive", "--instances", 2, "--criterion", "mean")["selected"]
+        == "level=0"
+    )
+    refused = invoke("run", file)
+    assert refused.exit_code == 2
+    assert "prune_epochs" in refused.stderr
+
+
+@pytest.mark.parametrize("text", ["ten", "10,", "-1", "1.5"])
+def test_epochs_that_are_none_are_refused(invoke, study_file, text):
+    done = invoke("run", study_file, f"--prune-epochs={text}")
+    assert done.exit_code == 2
+    assert "--prune-epochs as whole numbers" in done.stderr

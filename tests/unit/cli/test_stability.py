@@ -4,7 +4,8 @@ import pytest
 from robust_select.analysis.stability import size_agreement, stability
 from robust_select.core.candidates import grid
 from robust_select.core.instances import Outcome
-from robust_select.core.tables import Table, write_frame
+from robust_select.core.tables import Table
+from robust_select.core.writing import write_frame
 from robust_select.select.rules import Exhaustive
 from robust_select.study import Study
 

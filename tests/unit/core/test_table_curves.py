@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from robust_select.core.errors import InputError, TableError
-from robust_select.core.tables import Table, read_table, write_frame
+from robust_select.core.tables import Table, read_table
+from robust_select.core.writing import write_frame
 
 CURVES = np.array(
     [[[0.9, 0.5, 0.1], [0.8, 0.4, np.nan]], [[0.7, np.inf, np.nan], [np.nan, np.nan, np.nan]]]

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from robust_select.core.errors import InputError, MissingExtraError, TableError
-from robust_select.core.tables import Table, read_table, write_frame
+from robust_select.core.tables import Table, read_table
+from robust_select.core.writing import write_frame
 
 HEADER = "candidate,replicate,score\n"
 

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from robust_select.core.errors import InputError
-from robust_select.core.tables import Table, read_table, write_frame
+from robust_select.core.tables import Table, read_table
+from robust_select.core.writing import write_frame
 
 HOLED = np.array([[0.5, math.nan, math.inf], [1.5, 2.5, 3.5]])
 

@@ -1,4 +1,6 @@
 import builtins
+import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,11 @@ EXPORTS = {
     ),
     "wandb.csv": Columns("val/error", state="State", params=("lr", "width"), replicate="seed", seconds="Runtime"),
 }
+SCORES = {
+    "optuna.csv": ("value", "params_lr", "params_width", "user_attrs_replicate"),
+    "ray.csv": ("error_rate", "config/lr", "config/width", "config/seed"),
+    "wandb.csv": ("val/error", "lr", "width", "seed"),
+}
 LONG = {
     "candidate": ["a", "a", "b", "b"],
     "replicate": [0, 1, 0, 1],
@@ -40,11 +47,7 @@ def by_hand(name, score, lr, width, seed):
 
 @pytest.mark.parametrize(
     ("name", "columns"),
-    [
-        ("optuna.csv", ("value", "params_lr", "params_width", "user_attrs_replicate")),
-        ("ray.csv", ("error_rate", "config/lr", "config/width", "config/seed")),
-        ("wandb.csv", ("val/error", "lr", "width", "seed")),
-    ],
+    SCORES.items(),
 )
 def test_the_export_of_each_tool_is_read_as_plain_pandas_reads_it(name, columns):
     table = read_table(EXAMPLES / name, columns=EXPORTS[name])
@@ -201,6 +204,68 @@ def test_replay_takes_the_columns_as_options():
     scores = by_hand("optuna.csv", "value", "params_lr", "params_width", "user_attrs_replicate")
     means = {name: np.mean([scores[name, replicate] for replicate in range(6)]) for name, _ in scores}
     assert f'"selected": "{min(means, key=lambda name: np.nan_to_num(means[name], nan=np.inf))}"' in done.stdout
+
+
+def commands():
+    """Find the command lines that the examples' page shows."""
+    text = (EXAMPLES / "README.md").read_text(encoding="utf-8").replace("\\\n", " ")
+    return [shlex.split(line)[2:] for line in text.splitlines() if line.startswith("$ robust-select ")]
+
+
+def answer_of(line, monkeypatch, *more):
+    monkeypatch.chdir(EXAMPLES.parents[1])
+    done = CliRunner().invoke(app, [*line, *more, "--json", "-"], prog_name="robust-select")
+    assert done.exit_code == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def losses_by_hand(name):
+    """Give candidate -> losses by replicate; a training that failed, or is missing, is infinite."""
+    found = by_hand(name, *SCORES[name])
+    losses = {key: np.full(6, np.inf) for key, _ in found}
+    for (key, replicate), score in found.items():
+        losses[key][replicate] = score if np.isfinite(score) else np.inf
+    return losses
+
+
+def test_an_example_of_each_tool_has_its_command():
+    assert [(line[0], line[1].rpartition("/")[2]) for line in commands()] == [
+        *(("replay", name) for name in EXPORTS),
+        ("measure", "wandb.csv"),
+        ("efficiency", "optuna.csv"),
+    ]
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_the_documented_replay_reads_the_example(number, monkeypatch):
+    line = commands()[number]
+    answer = answer_of(line, monkeypatch)
+    losses = losses_by_hand(line[1].rpartition("/")[2])
+    means = {name: values[:2].mean() for name, values in losses.items()}  # of the warm-up
+    best = min(means, key=means.get)
+    assert (answer["steps"][0]["best"], answer["steps"][0]["trainings"]) == (best, 8)
+    assert answer["steps"][0]["best_value"] == pytest.approx(means[best])
+    assert set(answer["steps"][0]["kept"] + answer["steps"][0]["removed"]) == set(losses)
+
+
+def test_the_documented_measure_reads_the_example(monkeypatch):
+    answer = answer_of(commands()[3], monkeypatch, "--resamples", "20")
+    found = {row["candidate"]: row["value"] for row in answer["criteria"] if row["criterion"] == "min"}
+    assert found == {name: pytest.approx(values.min()) for name, values in losses_by_hand("wandb.csv").items()}
+
+
+def test_the_documented_efficiency_reads_the_example(monkeypatch):
+    answer = answer_of(commands()[4], monkeypatch, "--repeats", "3", "--workers", "1")
+    means = {name: values.mean() for name, values in losses_by_hand("optuna.csv").items()}
+    assert answer["truth"] == min(means, key=means.get)
+    assert (answer["candidates"], answer["replicates"]) == (4, 6)
+
+
+def test_columns_are_for_tables_not_for_study_files(tmp_path):
+    (tmp_path / "study.toml").write_text("trainer = 'm:train'")
+    done = CliRunner().invoke(app, ["measure", str(tmp_path / "study.toml"), "--score-column", "loss"])
+    assert done.exit_code == 2
+    assert "expected no --score-column with a study file" in " ".join(done.stderr.split())
 
 
 def test_replay_of_a_wrong_column_names_those_found():

@@ -59,7 +59,7 @@ def test_the_candidates(ledger):
 def test_the_outcomes_in_every_state(ledger):
     study = ledger.study("old")
     found = {recorded[:2]: recorded[2] for recorded in ledger.outcomes(study)}
-    assert ledger.count(study) == {"complete": 8, "diverged": 1, "failed": 2}
+    assert ledger.count(study) == {"complete": 8, "diverged": 1, "failed": 2, "pruned": 0}
     assert found[0, 0] == Outcome(0.015625, curve=(0.03125, 0.015625), seconds=0.25)
     assert found[1, 1] == Outcome(0.1875, curve=(0.375, 0.1875), seconds=0.25)
     assert (found[2, 1].state, found[2, 1].curve, found[2, 1].seconds) == (State.DIVERGED, (1.0, math.inf), 0.5)

@@ -90,6 +90,16 @@ def test_top_two_gives_its_posterior_probability():
     assert rows["Rule"] == "top-two (confidence=0.95)"
 
 
+def test_the_tolerance_is_named_with_its_value():
+    rng = np.random.default_rng(2)
+    table = Table(tuple("abcd"), 0.2 * rng.normal(size=(4, 60)) + 0.3 * np.arange(4)[:, None])
+    for tolerance, end in ((0.05, " that no other is better by more than the tolerance of 0.05"), (0.0, "is better")):
+        card = card_of_result(replay(table, TopTwo(tolerance=tolerance), criterion("mean")))
+        assert dict(card_rows(card))["Posterior probability"].endswith(end)
+        assert json.loads(card_json(card))["selection"]["tolerance"] == tolerance
+    assert json.loads(card_json(selected()[0]))["selection"]["tolerance"] is None
+
+
 def test_a_sum_of_probabilities_above_one_is_no_probability_of_zero():
     rng = np.random.default_rng(2)
     equal = Table(tuple("abcdefgh"), rng.normal(size=(8, 60)))
@@ -159,7 +169,9 @@ def test_the_json_keeps_its_form():
     assert [list(found[key]) for key in ("score", "systematic", "criterion")] == [estimate] * 3
     assert [found[key]["statistic"] for key in ("score", "systematic", "criterion")] == ["mean", "std", "mean"]
     assert list(found["evidence"]) == ["confidence", "instances", "fresh", "unusable", "method"]
-    assert list(found["selection"]) == ["candidates", "trainings", "rule", "probability", "equivalent"]
+    assert list(found["selection"]) == [
+        *("candidates", "trainings", "rule", "probability", "equivalent", "tolerance"),
+    ]
     assert found["score"]["value"] == card.score.value
     assert found["conditions"] == {"Seed": "7"}
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -19,6 +21,7 @@ from robust_select.report.figures import (
     draw_trainings,
     save_figures,
 )
+from robust_select.report.figures.missing import figures_left_out
 from robust_select.report.figures.style import BASE, DISCARDED, LEFT, SELECTED, STYLE
 from robust_select.select.replay import replay
 from robust_select.select.result import result_of
@@ -180,6 +183,29 @@ def test_saves_one_column_wide_and_the_same_bytes_each_time(result, tmp_path, fo
     if format == "svg":
         assert 'width="244.8pt"' in first[0].read_text()  # 3.4 inches
         assert ">discarded</text>" in first[2].read_text()  # text stays text
+
+
+def test_what_is_not_drawn_is_said_with_its_reason(result, tmp_path):
+    stems = [file.stem for file in save_figures(result, tmp_path, "svg")]
+    said = dict(figures_left_out(result, stems))
+    assert not set(said) & set(stems)
+    assert sorted([*said, *stems]) == [
+        *("01-epoch-scores", "02-tau-by-epoch", "03-overlap-by-epoch", "04-criterion-fractions"),
+        *("05-score-histogram", "07-curves", "10-selection-path", "11-score-densities", "12-trainings", "14-top-n"),
+        *("15-step-times", "16-mean-spread"),
+    ]
+    assert said["01-epoch-scores"] == "the instances have no curves"
+    assert said["15-step-times"] == "no training time is known"
+    begun = dict(figures_left_out(result_of(Selection(["a", "b"], Halving(warmup=2), criterion("mean"))), []))
+    assert begun["10-selection-path"] == "no step has been decided"
+    assert begun["14-top-n"] == "2 candidates have no score"
+    alone = replay(Table(("a",), np.ones((1, 3)), np.ones((1, 3))), Halving(warmup=2), criterion("mean"))
+    said = dict(figures_left_out(alone, []))
+    assert (said["14-top-n"], said["15-step-times"]) == ("there is one candidate only", "no step discarded anybody")
+    curves = np.random.default_rng(1).uniform(size=(2, 1, 4))
+    once = replay(Table(("a", "b"), curves[:, :, -1]), Halving(warmup=1), criterion("mean"))
+    once = replace(once, table=replace(once.table, curves=curves))
+    assert dict(figures_left_out(once, []))["02-tau-by-epoch"].startswith("in one replicate only")
 
 
 def test_without_steps_there_is_no_path(tmp_path):

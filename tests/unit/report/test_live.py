@@ -15,6 +15,7 @@ from robust_select.core.instances import Outcome
 from robust_select.ledger import open_ledger
 from robust_select.report.live import LiveServer, LiveStudy, Snapshot
 from robust_select.report.page import waiting_page
+from robust_select.report.reading import sources_of
 
 SETTINGS = {"rule": {"name": "halving", "warmup": 2}, "criterion": "mean", "direction": "minimize", "seed": 7}
 
@@ -153,6 +154,32 @@ def test_from_nothing_to_a_finished_study(tmp_path):
         assert last.version != second.version
         assert json.loads(last.update)["isFinished"]
         assert 'id="live"' in last.page.html
+
+
+def test_sources_of_randomness_are_shown_as_soon_as_they_are_known(tmp_path, monkeypatch):
+    path = tmp_path / "study.db"
+    study = LiveStudy(str(path), "widths")
+    read = []
+    monkeypatch.setattr("robust_select.report.live.sources_of", lambda *given: read.append(1) or sources_of(*given))
+    with open_ledger(path) as ledger:
+        record = ledger.create_study("widths", SETTINGS, grid(width=[1, 2]))
+        ledger.record(record, [(0, 0, Outcome(0.5))])
+        first = json.loads(study.snapshot().update)
+        assert first["parts"]["sources"] == ""
+        beside = ledger.create_study("sources of widths, 2 x 2", SETTINGS, grid(width=[1]))
+        ledger.record(beside, [(0, at, Outcome(score)) for at, score in enumerate([0.3, 0.2, 0.5, 0.4])])
+        hurry(study)
+        snapshot = study.snapshot()
+        update = json.loads(snapshot.update)
+        assert update["version"] != first["version"]
+        assert "Sources of randomness" in update["parts"]["sources"]
+        assert update["parts"]["sources"] in snapshot.page.html
+        assert update["data"]["sources"][0]["names"] == ["width=1"]
+        ledger.record(record, [(1, 0, Outcome(0.2))])
+        hurry(study)
+        again = json.loads(study.snapshot().update)
+        assert again["version"] != update["version"]
+        assert len(read) == 2  # only where something was trained there
 
 
 @pytest.mark.parametrize("password", ["secret", "se:c/r%40et", "secret@x"])

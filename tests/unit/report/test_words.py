@@ -103,8 +103,7 @@ def test_a_bound_is_never_rounded_up():
     [
         (
             None,
-            "The posterior probability, given these scores, that no other candidate is better by more than the "
-            "tolerance is",
+            "The posterior probability, given these scores, that no other candidate is better is",
         ),
         (13, "It is not decided: the budget is spent"),
     ],
@@ -183,6 +182,23 @@ def test_savings_hold_against_training_everybody_as_often():
     assert [row.label for row in savings(found())] == ["Trainings"]  # no time is known
     assert savings(found(rule=Exhaustive(4))) == ()
     assert savings(replace(found(), stop_reason="not finished")) == ()
+
+
+def test_the_tolerance_is_named_with_its_value():
+    sure = replace(found(), rule="top-two", confidence=0.9734, tolerance=0.0025)
+    assert "that no other candidate is better by more than the tolerance of 0.0025 is 97.3 %" in headline(sure)[1]
+    assert "better is 97.3 %" in headline(replace(sure, tolerance=0.0))[1]
+    assert "tolerance of 0.0025 cannot be said" in headline(replace(sure, confidence=0.1))[1]
+    result = replay(Table(("a", "b"), CLEAR[[0, 3]]), TopTwo(tolerance=0.5), criterion("mean"))
+    assert overview(result).tolerance == 0.5
+    assert found().tolerance is None
+
+
+def test_where_the_posterior_is_too_sure_is_a_caveat():
+    sure = replace(found(), rule="top-two", confidence=0.9734, tolerance=0.0025)
+    assert any("selected more often than that" in text for text in caveats(sure))
+    for other in (replace(sure, confidence=0.1), replace(sure, rule="halving", confidence=None)):
+        assert not any("selected more often than that" in text for text in caveats(other))
 
 
 def test_the_probability_of_top_two_is_a_posterior_one():

@@ -13,7 +13,7 @@ from robust_select.core.instances import Outcome, State, seeds_for
 from robust_select.select.rules import Exhaustive, Halving
 from robust_select.select.selection import Selection
 from robust_select.stats.criteria import criterion
-from robust_select.study.coordinator import _flush_timed, _interrupts_held, coordinate
+from robust_select.study.coordinator import _flush_timed, coordinate, interrupts_held
 from robust_select.train.executors import InProcess
 
 
@@ -87,14 +87,14 @@ def interrupt():
 def test_an_outcome_is_recorded_and_flushed_before_the_selection_hears_of_it(while_waiting, monkeypatch):
     crew, notes = SlowCrew(), Notes()
     selection, rounds = coordinated(crew, notes)
-    tell, told = selection.tell, []
+    hear, told = selection.hear, []
 
-    def listens(candidate, replicate, *outcome):
+    def listens(candidate, replicate, outcome):
         assert (candidate, replicate) in notes.keys[: notes.n_flushed]
         told.append((candidate, replicate))
-        tell(candidate, replicate, *outcome)
+        hear(candidate, replicate, outcome)
 
-    monkeypatch.setattr(selection, "tell", listens)
+    monkeypatch.setattr(selection, "hear", listens)
     while_waiting(*[lambda: crew.finish(2)] * 6)
     assert sum(rounds) == 12
     assert told == notes.keys
@@ -190,7 +190,7 @@ def test_a_handler_of_the_users_is_called_after_the_block_and_put_back():
     seen = []
     before = signal.signal(signal.SIGINT, lambda number, frame: seen.append(number))
     try:
-        with _interrupts_held():
+        with interrupts_held():
             signal.raise_signal(signal.SIGINT)
             assert seen == []
         assert seen == [signal.SIGINT]
@@ -204,7 +204,7 @@ def test_in_another_thread_there_is_nothing_to_hold():
     passed = []
 
     def work():
-        with _interrupts_held():
+        with interrupts_held():
             passed.append(True)
 
     thread = threading.Thread(target=work)

@@ -60,7 +60,7 @@ def test_it_selects_the_best_and_remembers(tmp_path):
         }
         assert record.origin["python"] == sys.version.split()[0]
         assert record.stop_reason == result.stop_reason
-        assert ledger.count(record) == {"complete": 9, "diverged": 0, "failed": 0}
+        assert ledger.count(record) == {"complete": 9, "diverged": 0, "failed": 0, "pruned": 0}
         [step] = ledger.steps(record)
         assert (step["step"], step["removed"], step["trainings"]) == (3, ["b", "c"], 9)
         np.testing.assert_array_equal(ledger.table(record).scores, result.table.scores)

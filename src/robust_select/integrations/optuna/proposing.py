@@ -46,6 +46,10 @@ class Rounds:
 
     Raises:
         InputError: a number out of range.
+
+    Example:
+        >>> Rounds(n=3, trainings=20)
+        Rounds(n=3, trainings=20, share_new=0.5)
     """
 
     n: int = 8
@@ -67,6 +71,14 @@ class Proposed:
         rounds: the result of each round; its table holds the candidates of that round and what was taken over.
         table: all scores of all candidates, in the order in which they were proposed.
         proposed_in: (C,) the round, from 0, in which each candidate was proposed.
+
+    Example:
+        >>> from optuna.distributions import FloatDistribution
+        >>> space = {"x": FloatDistribution(-1, 1)}
+        >>> rounds = Rounds(n=2, trainings=4)
+        >>> found = propose_and_select(space, lambda params, instance: params["x"] ** 2, rounds, seed=1)
+        >>> len(found.rounds), found.selected in found.table.candidates
+        (2, True)
     """
 
     rounds: tuple[Result, ...]

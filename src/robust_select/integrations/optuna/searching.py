@@ -30,6 +30,12 @@ class Searched:
         best: the candidate of the best trial.
         score: of that trial: the best of many, so it flatters.
         study: Optuna's.
+
+    Example:
+        >>> from optuna.distributions import FloatDistribution
+        >>> found = tpe_search({"x": FloatDistribution(-1, 1)}, lambda params, instance: params["x"] ** 2, 3, seed=1)
+        >>> found.score == found.best.params["x"] ** 2
+        True
     """
 
     best: Candidate

@@ -44,6 +44,10 @@ def load() -> Digits:
 
     Raises:
         MissingExtraError: scikit-learn is not installed.
+
+    Example:
+        >>> load().population.shape, load().held_out.shape
+        ((1200, 64), (597, 64))
     """
     try:
         from sklearn.datasets import load_digits
@@ -67,6 +71,11 @@ def train(params: Mapping[str, Any], instance: Instance) -> float:
 
     Raises:
         InputError: an unknown family.
+
+    Example:
+        >>> from robust_select.core.instances import seeds_for
+        >>> train({"family": "neighbours", "n_neighbors": 3}, Instance("3 neighbours", 0, seeds_for(0, 0))) < 0.05
+        True
     """
     digits = load()
     chosen = instance.rng("training_sample").permutation(len(digits.population_labels))[:N_TRAINING]

@@ -130,7 +130,12 @@ def space() -> tuple[Candidate, ...]:
 
 
 def published() -> tuple[Candidate, ...]:
-    """List the six published models with their training settings."""
+    """List the six published models with their training settings.
+
+    Example:
+        >>> [candidate.name for candidate in published()]
+        ['Model 1', 'Model 2', 'Model 3', 'Model 4', 'NAS 1', 'NAS 2']
+    """
     return tuple(
         Candidate(name, architecture.params() | PUBLISHED[name].params())
         for name, architecture in ARCHITECTURES.items()
@@ -165,7 +170,12 @@ def draw(n: int, seed: int = 0, published: bool = True) -> tuple[Candidate, ...]
 
 
 def hundred() -> tuple[Candidate, ...]:
-    """Give the six published models and 94 drawn from the space, for a study of an hour."""
+    """Give the six published models and 94 drawn from the space, for a study of an hour.
+
+    Example:
+        >>> len(hundred()), hundred()[:6] == published()
+        (100, True)
+    """
     return draw(100, seed=1)
 
 

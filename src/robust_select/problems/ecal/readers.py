@@ -137,4 +137,7 @@ def _scaled(
     for name, factor in factors.items():
         if isinstance(factor, bool) or not isinstance(factor, int | float) or not np.isfinite(factor) or factor == 0:
             raise ShowerError(f"expected finite factors other than 0, came scale of {name}={factor!r}", source)
-    return {name: values * factors[name] if name in factors else values for name, values in arrays.items()}
+        if arrays[name].dtype.kind not in "fiub":
+            raise ShowerError(f"expected numbers to scale as {name}, came {arrays[name].dtype}", source)
+    with np.errstate(all="ignore"):  # what is beyond all bounds is refused by name later
+        return {name: values * factors[name] if name in factors else values for name, values in arrays.items()}

@@ -3,6 +3,7 @@
 Called by ``readers``. Knows nothing of showers but the words for its messages.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -13,8 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from robust_select.core.errors import MissingExtraError
+from robust_select.core.limits import most_unpacked, parquet_bytes
 from robust_select.problems.ecal.showers import ShowerError
 
+_LEAST_BYTES = 8  # a value takes in memory
 _TREES = {"TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple"}
 
 
@@ -64,7 +67,24 @@ def _open_npz(path: Path, inside: str) -> Iterator[Columns]:
         file = np.load(raw, allow_pickle=False)
         if not isinstance(file, np.lib.npyio.NpzFile):
             raise ShowerError("expected an npz file of several arrays, came a single array", str(path))
-        yield Columns("arrays", tuple(file.files), lambda name: file[name], lambda name: file[name].ndim == 0)
+
+        def read(name: str) -> npt.NDArray[Any]:
+            _check_member(file, name, path)
+            return np.asarray(file[name])
+
+        yield Columns("arrays", tuple(file.files), read, lambda name: read(name).ndim == 0)
+
+
+def _check_member(file: Any, name: str, path: Path) -> None:
+    """Refuse an array that claims to be larger than what is there: numpy would take the memory first."""
+    entry = file.zip.getinfo(name if name in file.zip.namelist() else f"{name}.npy")
+    _check_claim(entry.file_size, most_unpacked(path.stat().st_size), name, path)
+    with file.zip.open(entry) as member:
+        version = np.lib.format.read_magic(member)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(member)
+    if not dtype.hasobject:  # objects are refused later
+        _check_claim(math.prod(shape) * dtype.itemsize, entry.file_size, name, path)
 
 
 @contextmanager
@@ -79,9 +99,13 @@ def _open_hdf5(path: Path, inside: str) -> Iterator[Columns]:
             raise ShowerError(f"expected a group, there is none at inside={inside!r}", str(path))
         found: dict[str, Any] = {}
         group.visititems(lambda name, made: found.update({name: made} if isinstance(made, h5py.Dataset) else {}))
-        yield Columns(
-            "datasets", tuple(found), lambda name: np.asarray(found[name][()]), lambda name: found[name].shape == ()
-        )
+        most = most_unpacked(path.stat().st_size)
+
+        def read(name: str) -> npt.NDArray[Any]:
+            _check_claim(math.prod(found[name].shape or ()) * found[name].dtype.itemsize, most, name, path)
+            return np.asarray(found[name][()])
+
+        yield Columns("datasets", tuple(found), read, lambda name: found[name].shape == ())
 
 
 @contextmanager
@@ -92,6 +116,7 @@ def _open_parquet(path: Path, inside: str) -> Iterator[Columns]:
     except ImportError as error:
         raise MissingExtraError("pyarrow", "parquet") from error
     with pyarrow.parquet.ParquetFile(path) as file:
+        _check_claim(parquet_bytes(file.metadata), most_unpacked(path.stat().st_size), "its columns", path)
         yield Columns(
             "columns",
             tuple(file.schema_arrow.names),
@@ -132,7 +157,37 @@ def _open_root(path: Path, inside: str) -> Iterator[Columns]:
                 str(path),
             )
         tree = file[inside or trees[0]]
-        yield Columns("branches", tuple(tree.keys()), lambda name: _regular(tree[name], name, path))
+        _check_envelopes(tree, path)
+        most = most_unpacked(path.stat().st_size)
+
+        def read(name: str) -> npt.NDArray[Any]:
+            dtype = getattr(getattr(tree[name], "interpretation", None), "numpy_dtype", None)
+            n_bytes = getattr(dtype, "itemsize", _LEAST_BYTES)
+            _check_claim(int(tree.num_entries) * max(n_bytes, _LEAST_BYTES), most, name, path)
+            return _regular(tree[name], name, path)
+
+        yield Columns("branches", tuple(tree.keys()), read)
+
+
+def _check_envelopes(tree: Any, path: Path) -> None:
+    """Refuse a damaged RNTuple before uproot, which compares checksums last or never, counts to what it claims."""
+    if not all(hasattr(tree, name) for name in ("_prepare_header_chunk", "_prepare_footer_chunk", "read_locator")):
+        return  # a TTree, which has no checksums, or another version of uproot
+    for part in ("header", "footer"):
+        getattr(tree, f"_prepare_{part}_chunk")()
+        _check_envelope(getattr(tree, f"_{part}_chunk"), part, path)
+    for record in tree.footer.cluster_group_records:
+        link = record.page_list_link
+        _check_envelope(tree.read_locator(link.locator, link.env_uncomp_size)[0], "list of pages", path)
+
+
+def _check_envelope(chunk: Any, part: str, path: Path) -> None:
+    """Compare a part of an RNTuple with the checksum at its end."""
+    import xxhash  # comes with uproot
+
+    content = bytes(chunk.raw_data)
+    if xxhash.xxh3_64_intdigest(content[:-8]) != int.from_bytes(content[-8:], "little"):
+        raise ShowerError(f"expected the {part} of an RNTuple as it was written, came a damaged one", str(path))
 
 
 def _regular(branch: Any, name: str, path: Path) -> npt.NDArray[Any]:
@@ -145,6 +200,12 @@ def _regular(branch: Any, name: str, path: Path) -> npt.NDArray[Any]:
     if len(lengths) > 1:
         raise _unequal(name, lengths, path)
     return np.stack(listed)
+
+
+def _check_claim(n_bytes: int, most: int, name: str, path: Path) -> None:
+    """Refuse what claims to be larger than any showers in a file of that size."""
+    if not 0 <= n_bytes <= most:
+        raise ShowerError(f"expected at most {most:,} bytes as {name}, came a claim of {n_bytes:,}", str(path))
 
 
 def _unequal(name: str, lengths: list[int], path: Path) -> ShowerError:

@@ -33,6 +33,10 @@ class ShowerError(InputError):
     Attributes:
         source: where they came from (a path, or "the showers").
         detail: what is wrong, without the source.
+
+    Example:
+        >>> print(ShowerError("expected energies above 0, came -1", "mine.npz"))
+        mine.npz: expected energies above 0, came -1
     """
 
     def __init__(self, detail: str, source: str = "the showers") -> None:

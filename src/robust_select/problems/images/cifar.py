@@ -4,18 +4,23 @@ Called by ``sources``. Knows nothing of where files are kept. Format: Krizhevsky
 features from tiny images", and the page of the data set.
 """
 
+import io
 import pickle
+import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from robust_select.problems.images.pickled import why_not
 from robust_select.problems.images.records import Bytes, ImageError, Images
 
 SHAPE = (3, 32, 32)
 _N_BYTES = 3072
 _N_CLASSES = 10
+_LARGE = 10**9
+_LONGEST = 100  # signs of what a file holds, in a message
 _TRAINING = tuple(f"data_batch_{number}" for number in range(1, 6))
 _TEST = ("test_batch",)
 _FOLDERS = {"": "cifar-10-batches-py", ".bin": "cifar-10-batches-bin"}
@@ -76,33 +81,48 @@ def read_cifar10_pickle(path: str | Path) -> Images:
     path = Path(path)
     if not path.is_file():
         raise ImageError("expected a file of CIFAR-10, found none", str(path))
-    with path.open("rb") as file:
-        try:
-            content: Any = _Plain(file).load()
-        except _ForbiddenError as error:
-            raise ImageError(
-                f"expected a pickle of plain values and numpy arrays, came one that asks for {error}: nothing of it "
-                "was run. It is not a file of CIFAR-10; do not open it otherwise",
-                str(path),
-            ) from error
-        except Exception as error:  # a damaged pickle makes the machine that reads it raise anything
-            raise ImageError(
-                f"expected a pickle of the Python version of CIFAR-10, but {type(error).__name__}: {error}. Is it "
-                "complete?",
-                str(path),
-            ) from error
+    content = _loaded(path)
     if not isinstance(content, dict):
         raise ImageError(f"expected a dictionary with data and labels, came {type(content).__name__}", str(path))
     found = {key.decode("latin-1") if isinstance(key, bytes) else key: value for key, value in content.items()}
     data, labels = found.get("data"), found.get("labels")
     if not isinstance(data, _Array) or not isinstance(labels, list):
         raise ImageError(
-            f"expected an array 'data' and a list 'labels', came keys {', '.join(map(str, found)) or 'none'}",
+            f"expected an array 'data' and a list 'labels', came keys {', '.join(map(_shown, found)) or 'none'}",
             str(path),
         )
     if not all(type(label) is int for label in labels):
         raise ImageError("expected labels that are whole numbers, came something else among them", str(path))
+    labels = [min(max(label, -_LARGE), _LARGE) for label in labels]  # beyond that they would fit no array
     return _images(data.rows(str(path)), labels, str(path))
+
+
+def _loaded(path: Path) -> Any:
+    """Load a pickle of plain values."""
+    packed = path.read_bytes()
+    try:
+        reason = why_not(packed)
+        if reason:
+            raise _ForbiddenError(reason)
+        return _Plain(io.BytesIO(packed)).load()
+    except _ForbiddenError as error:
+        raise ImageError(
+            f"expected a pickle of plain values and numpy arrays, came one that asks for {error}: nothing of it "
+            "was run. It is not a file of CIFAR-10; do not open it otherwise",
+            str(path),
+        ) from error
+    except Exception as error:  # a damaged pickle makes the machine that reads it raise anything
+        raise ImageError(
+            f"expected a pickle of the Python version of CIFAR-10, but {type(error).__name__}: {_shown(error)}. "
+            "Is it complete?",
+            str(path),
+        ) from error
+
+
+def _shown(thing: object) -> str:
+    """Show the beginning of what a file holds; it may be deep, or long."""
+    text = str(thing) if isinstance(thing, str | int | Exception) else reprlib.repr(thing)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def _images(rows: Bytes, labels: Sequence[int] | Bytes, source: str) -> Images:
@@ -159,12 +179,14 @@ class _Array:
         state: tuple[Any, ...] = self.state if is_state else (None,) * 5
         _, shape, dtype, is_fortran, content = state
         name = dtype.name if isinstance(dtype, _Dtype) else None
-        is_table = isinstance(shape, tuple) and len(shape) == 2 and shape[1:] == (_N_BYTES,)
+        is_table = isinstance(shape, tuple) and len(shape) == 2 and shape[1:] == (_N_BYTES,) and type(shape[0]) is int
         if name not in ("u1", "|u1", "uint8") or not is_table or is_fortran or not isinstance(content, bytes):
             raise ImageError(
-                f"expected data as bytes of shape (N, {_N_BYTES}) in rows, came shape {shape} of {name}", source
+                f"expected data as bytes of shape (N, {_N_BYTES}) in rows, came shape {_shown(shape)} of "
+                f"{_shown(name)}",
+                source,
             )
-        if len(content) != shape[0] * _N_BYTES:
+        if shape[0] < 0 or len(content) != shape[0] * _N_BYTES:
             raise ImageError(
                 f"expected {shape[0]} x {_N_BYTES} bytes of data, came {len(content)}: it is cut off", source
             )

@@ -4,6 +4,7 @@ Called by ``sources``. Knows nothing of where files are kept. Format: LeCun, Cor
 """
 
 import gzip
+import io
 import math
 import struct
 import zlib
@@ -13,10 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from robust_select.core.limits import most_unpacked
 from robust_select.problems.images.records import ImageError, Images
 
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _GZIP = b"\x1f\x8b"
+_PART = 1 << 20  # bytes that are unpacked at once
+_N_LISTED = 6
 
 
 def read_idx(path: str | Path) -> npt.NDArray[Any]:
@@ -58,11 +62,15 @@ def read_idx(path: str | Path) -> npt.NDArray[Any]:
     expected = start + math.prod(shape) * dtype.itemsize
     if len(content) != expected:
         raise ImageError(
-            f"expected {expected} bytes for an array of shape {shape}, came {len(content)}: "
+            f"expected {expected} bytes for an array of shape ({_listed(shape)}), came {len(content)}: "
             f"it is {'cut off' if len(content) < expected else 'too long'}; copy or download it again",
             str(path),
         )
-    return np.frombuffer(content, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
+    try:
+        array = np.frombuffer(content, dtype, offset=start).reshape(shape)
+    except ValueError as error:  # more axes than an array can have, or lengths beyond all bounds beside one of 0
+        raise ImageError(f"expected an array's sizes, came {n_axes} of them: {_listed(shape)}", str(path)) from error
+    return array.astype(dtype.newbyteorder("="))
 
 
 def read_idx_images(images: str | Path, labels: str | Path) -> Images:
@@ -87,6 +95,10 @@ def read_idx_images(images: str | Path, labels: str | Path) -> Images:
     return Images(pictures, classes)
 
 
+def _listed(shape: tuple[int, ...]) -> str:
+    return ", ".join(map(str, shape[:_N_LISTED])) + (", ..." if len(shape) > _N_LISTED else "")
+
+
 def _content(path: Path) -> bytes:
     """Read a file, and decompress it where it is compressed."""
     if not path.is_file():
@@ -94,9 +106,20 @@ def _content(path: Path) -> bytes:
     content = path.read_bytes()
     if not content.startswith(_GZIP):
         return content
+    most = most_unpacked(len(content))
+    unpacked = bytearray()
     try:
-        return gzip.decompress(content)
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+            while len(unpacked) <= most and (part := file.read(_PART)):
+                unpacked += part
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ImageError(
             f"expected a complete gzip file, but {error}: copy or download it again", str(path)
         ) from error
+    if len(unpacked) > most:
+        raise ImageError(
+            f"expected at most {most:,} bytes in a compressed file of {len(content):,} bytes, came more: unpack it "
+            "yourself if it is what it should be",
+            str(path),
+        )
+    return bytes(unpacked)

@@ -21,6 +21,10 @@ class ImageError(InputError):
 
     Attributes:
         source: the file or folder they were to come from.
+
+    Example:
+        >>> print(ImageError("expected 60,000 labels, came 59,999", "train-labels-idx1-ubyte"))
+        train-labels-idx1-ubyte: expected 60,000 labels, came 59,999
     """
 
     def __init__(self, message: str, source: str) -> None:

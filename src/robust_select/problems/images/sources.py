@@ -30,6 +30,11 @@ def digits() -> tuple[Images, Images]:
 
     Raises:
         MissingExtraError: scikit-learn is not installed.
+
+    Example:
+        >>> population, held_out = digits()
+        >>> population, held_out
+        (Images(1200 of 8 x 8, 1 channel), Images(597 of 8 x 8, 1 channel))
     """
     found = load()
     populations = ((found.population, found.population_labels), (found.held_out, found.held_out_labels))
@@ -52,6 +57,13 @@ def fashion_mnist(path: str | Path | None = None) -> tuple[Images, Images]:
 
     Raises:
         ImageError: the files are not there (the message says how to get them), or not complete.
+
+    Example:
+        >>> try:
+        ...     fashion_mnist("/no/such/folder")
+        ... except ImageError as error:
+        ...     print(error.source)
+        /no/such/folder
     """
     place = Path(path or os.environ.get(FASHION_MNIST) or FASHION_MNIST_OF_DEBIAN)
     advice = (
@@ -73,6 +85,13 @@ def cifar10(path: str | Path | None = None) -> tuple[Images, Images]:
 
     Raises:
         ImageError: nobody says where it is, or the files are not there, or not complete.
+
+    Example:
+        >>> try:
+        ...     cifar10("/no/such/folder")
+        ... except ImageError as error:
+        ...     print(error.source)
+        /no/such/folder
     """
     place = path or os.environ.get(CIFAR10)
     if not place:

@@ -48,6 +48,10 @@ def digits_trainer(**settings: Any) -> TorchTrainer:
 
     Args:
         settings: of the engine, in place of these.
+
+    Example:
+        >>> "epochs=2" in digits_trainer(epochs=2).__qualname__  # its name in the ledger
+        True
     """
     return _trainer(DIGITS, digits_data, {**ONE_CYCLE, "epochs": 50, "n_train": 600, **settings})
 
@@ -58,6 +62,10 @@ def fashion_mnist_trainer(n_held_out: int = 10_000, **settings: Any) -> TorchTra
     Args:
         n_held_out: how many of the test images give the score; fewer take less time.
         settings: of the engine.
+
+    Example:
+        >>> "epochs=8" in fashion_mnist_trainer(n_held_out=1000, epochs=8).__qualname__  # its name in the ledger
+        True
     """
     data = functools.partial(fashion_mnist_data, n_held_out)
     return _trainer(FASHION_MNIST, data, {**ONE_CYCLE, **settings}, CropAndFlip(2))
@@ -68,6 +76,10 @@ def cifar10_trainer(**settings: Any) -> TorchTrainer:
 
     Args:
         settings: of the engine, in place of these.
+
+    Example:
+        >>> "n_train=10000" in cifar10_trainer().__qualname__  # its name in the ledger
+        True
     """
     return _trainer(CIFAR10, cifar10_data, {**ONE_CYCLE, "epochs": 50, "n_train": 10_000, **settings}, CropAndFlip())
 
@@ -77,6 +89,10 @@ def cifar10_transformer_trainer(**settings: Any) -> TorchTrainer:
 
     Args:
         settings: of the engine, in place of these.
+
+    Example:
+        >>> "schedule=cosine" in cifar10_transformer_trainer().__qualname__  # its name in the ledger
+        True
     """
     usual = {"optimiser": "adamw", "schedule": "cosine", "warmup_epochs": 10, "epochs": 50, "n_train": 10_000}
     return _trainer(CIFAR10, cifar10_data, {**usual, **settings}, CropAndFlip(), smoothed_cross_entropy)

@@ -159,7 +159,8 @@ const SYMBOLS = { selected: 'diamond', left: 'circle', ticked: 'square', gone: '
 function hoverOf(data, row) {
   const lines = [`<b>${plain(cut(data.names[row], 60))}</b>`];
   lines.push(`${plain(data.criterion)} ${shown(data.criteria[data.criterion][row])} over ${plural(data.instances[row], 'instance')}`);
-  if (data.discardedAt[row] !== null) lines.push(`discarded at step ${data.discardedAt[row]}`);
+  if (data.discardedAt[row] === 0) lines.push('stopped by its epochs, before the first step');
+  else if (data.discardedAt[row] !== null) lines.push(`discarded at step ${data.discardedAt[row]}`);
   if (data.unusable[row]) lines.push(`${data.unusable[row]} diverged or failed`);
   return lines.join('<br>');
 }

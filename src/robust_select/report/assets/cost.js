@@ -18,7 +18,7 @@ function drawCost(box, note, data, ticked, scale, at, onPick) {
         line: { width: role === 'removed' ? 2 : 0, color: colour(role) } } });
   }
   if (data.base !== null && kept.has(data.base)) traces.push(baseStar(data, [data.seconds[data.base]], [valueOf(data.base)]));
-  const times = all.map((row) => data.seconds[row]), isLong = quantile(times, 0) > 0 && quantile(times, 1) / quantile(times, 0) > 8;
+  const times = all.filter((row) => path.values[row].some(isNumber)).map((row) => data.seconds[row]), isLong = quantile(times, 0) > 0 && quantile(times, 1) / quantile(times, 0) > 8;
   const everything = path.values.flat(), across = scaleOf(times, isLong ? 'log' : 'all', true);
   draw(box, traces, layoutOf(box, {
     showlegend: true, margin: marginOf(box, { t: isWide(box) ? 60 : 92 }),

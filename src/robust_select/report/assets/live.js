@@ -29,7 +29,7 @@ function watchStudy(version, onUpdate) {
   }
 
   function tell(data, isFinished) {
-    const n = data.instances.reduce((sum, count) => sum + count, 0);
+    const n = data.nTrainings;
     say(isFinished ? 'finished' : 'running', `${isFinished ? 'The study is finished' : 'Live'}: ${plural(n, 'training')}.`);
   }
 

@@ -21,10 +21,9 @@ function lastIn(path, row, at) {
   return -1;
 }
 
-function countAt(data, at) {
-  const found = { k: 0, r: 0, '-': 0 };
-  data.path.states.forEach((states) => { found[states[at] ?? '-'] += 1; });
-  return found;
+// Of all candidates, those among them that the page does not show one by one.
+function countAt({ path, nCandidates }, at) {
+  return { k: path.alive[at] - path.removed[at], r: path.removed[at], '-': nCandidates - path.alive[at] };
 }
 
 function sayStep(data, at) {

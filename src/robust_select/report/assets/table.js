@@ -94,7 +94,7 @@ function makeTable(given, ticked, onTick) {
     box.setAttribute('aria-label', `Mark ${value} in the figures`);
     box.addEventListener('change', () => {
       if (box.checked) ticked.add(row); else ticked.delete(row);
-      onTick();
+      onTick(row);
     });
     text.textContent = row === data.base ? `★ ${value}` : value;
     label.append(box, text);

@@ -9,7 +9,8 @@ function drawTrainings(box, note, data, ticked, onPick) {
   let nHalf = 0;
   for (let sum = 0; 2 * sum < total; nHalf += 1) sum += counts[nHalf];
   const who = nHalf === 1 ? 'the first candidate' : `the first ${nHalf.toLocaleString('en')} candidates`;
-  note.textContent = n === 1 ? '' : `${plural(total, 'training')}; half of them went to ${who} of ${n.toLocaleString('en')}.`;
+  const ofShown = n < data.nCandidates ? ' of the candidates shown one by one' : '';
+  note.textContent = n === 1 ? '' : `${plural(total, 'training')}${ofShown}; half of them went to ${who} of ${n.toLocaleString('en')}.`;
 }
 
 function drawBars(box, data, ticked, onPick) {

@@ -88,6 +88,19 @@ def save_figures(
 
     Raises:
         InputError: an unknown format, or ``base`` names no candidate.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from robust_select.core.tables import Table
+        >>> from robust_select.select.replay import replay
+        >>> from robust_select.select.rules import Halving
+        >>> from robust_select.stats.criteria import criterion
+        >>> table = Table(("a", "b"), np.array([[1.0, 1.2, 1.1], [5.0, 5.2, 5.1]]))
+        >>> result = replay(table, Halving(warmup=2), criterion("mean"))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     [path.stem[:2] for path in save_figures(result, folder, "svg")]
+        ['04', '10', '11', '12', '14', '16']
     """
     if format not in get_args(Format):
         raise InputError(f"expected a format among {', '.join(get_args(Format))}, came format={format!r}")
@@ -108,6 +121,15 @@ def save_figure(ax: Axes, path: str | Path) -> Path:
 
     Raises:
         InputError: another suffix.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from robust_select.analysis.curves import curve_band
+        >>> ax = draw_curves(curve_band(np.array([[3.0, 1.0], [5.0, 2.0]])), "small")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_figure(ax, Path(folder) / "curves.svg").name
+        'curves.svg'
     """
     path = Path(path)
     format = path.suffix.removeprefix(".")

@@ -25,6 +25,14 @@ def draw_top_n(found: TopN, ax: Axes | None = None) -> Axes:
 
     Returns:
         The axes.
+
+    Example:
+        >>> import numpy as np
+        >>> from robust_select.analysis.chosen import top_n_of_table
+        >>> from robust_select.core.tables import Table
+        >>> table = Table(("a", "b"), np.array([[1.0, 3.0, 1.2, 1.1], [2.0, 2.1, 2.2, 2.3]]))
+        >>> draw_top_n(top_n_of_table(table, n_instances=[1, 2])).get_xlabel()
+        'the best is among the first N of 2 candidates'
     """
     with house_style():
         ax = axes_or_new(ax)

@@ -44,6 +44,12 @@ def draw_rule_costs(
 
     Returns:
         The axes.
+
+    Example:
+        >>> from robust_select.analysis.costs import rule_costs
+        >>> found = rule_costs({"halving": [(20.0, 0.9), (40.0, 0.96)], "exhaustive": [(90.0, 0.97)]})
+        >>> [label.get_text() for label in draw_rule_costs(found, highlighted="halving").get_yticklabels()]
+        ['halving', 'exhaustive']
     """
     with house_style():
         n = len(found.rules)

@@ -36,6 +36,11 @@ def draw_curves(
 
     Returns:
         The axes.
+
+    Example:
+        >>> from robust_select.analysis.curves import curve_band
+        >>> draw_curves(curve_band(np.array([[3.0, 1.0], [5.0, 2.0]])), "small").get_ylabel()
+        'score (lower is better)'
     """
     with house_style():
         ax = axes_or_new(ax)

@@ -29,6 +29,12 @@ def draw_score_densities(
 
     Returns:
         The axes.
+
+    Example:
+        >>> from robust_select.analysis.distributions import score_densities
+        >>> found = score_densities(np.array([[1.0, 1.1, 1.3, 1.2], [2.0, 2.5, 2.2, 2.9]]))
+        >>> draw_score_densities(found, highlighted=0, name="small").get_xlabel()
+        'score (lower is better)'
     """
     with house_style():
         ax = axes_or_new(ax)

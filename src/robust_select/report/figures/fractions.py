@@ -24,6 +24,13 @@ def draw_criterion_fractions(
 
     Returns:
         The axes.
+
+    Example:
+        >>> from robust_select.analysis.fractions import criterion_fractions
+        >>> from robust_select.core.tables import Table
+        >>> table = Table(("a", "b"), np.array([[1.0, 3.0], [2.0, 2.0]]))
+        >>> draw_criterion_fractions(criterion_fractions(table)).get_ylabel()
+        'fraction of 2 candidates'
     """
     with house_style():
         ax = axes_or_new(ax)

@@ -45,6 +45,13 @@ def draw_mean_spread(
 
     Returns:
         The axes.
+
+    Example:
+        >>> from robust_select.analysis.front import spread_front
+        >>> from robust_select.core.tables import Table
+        >>> table = Table(("good", "steady", "bad"), np.array([[1.0, 2.0], [3.0, 3.1], [5.0, 9.0]]))
+        >>> draw_mean_spread(spread_front(table, "minimize"), selected="good").get_xlabel()
+        'mean score (lower is better)'
     """
     with house_style():
         ax = axes_or_new(ax, height_inches=3.0)

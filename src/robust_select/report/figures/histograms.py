@@ -33,6 +33,11 @@ def draw_score_histogram(
 
     Returns:
         The axes.
+
+    Example:
+        >>> from robust_select.analysis.histograms import score_histograms
+        >>> draw_score_histogram(score_histograms({"small": np.array([1.0, 2.0, 2.0, 3.0])})).get_ylabel()
+        'instances'
     """
     with house_style():
         ax = axes_or_new(ax, height_inches=2.8)
@@ -40,6 +45,7 @@ def draw_score_histogram(
         _draw_criteria(ax, found, 0, with_values=True)
         ax.set_xlabel(f"score{f' [{unit}]' if unit else ''} ({better(is_lower_better)})")
         ax.set_ylabel("instances")
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=5))
         ax.set_title(_title(found, 0, shortened(found.names[0], 40)), loc="left", fontsize=7)
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, columnspacing=1.2)
     return ax
@@ -55,6 +61,12 @@ def draw_source_histograms(found: Histograms, is_lower_better: bool = True, unit
 
     Returns:
         (K,) axes of one figure, one column wide.
+
+    Example:
+        >>> from robust_select.analysis.histograms import score_histograms
+        >>> scores = {"initial weights alone": np.array([1.0, 1.1, 1.2]), "all streams": np.array([0.8, 1.0, 1.5])}
+        >>> len(draw_source_histograms(score_histograms(scores)))
+        2
     """
     with house_style():
         n = len(found.names)

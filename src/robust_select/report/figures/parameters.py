@@ -34,6 +34,14 @@ def draw_parameter(
 
     Returns:
         The axes.
+
+    Example:
+        >>> from robust_select.analysis.groups import boxes_by_parameter
+        >>> from robust_select.core.tables import Table
+        >>> params = ({"optimizer": "SGD"}, {"optimizer": "Adam"})
+        >>> table = Table(("a", "b"), np.array([[2.0, 4.0], [1.0, 2.0]]), params=params)
+        >>> draw_parameter(boxes_by_parameter(table, "optimizer")).get_xlabel()
+        'score (lower is better)'
     """
     with house_style():
         n = len(found.values)

@@ -49,6 +49,17 @@ def draw_selection_path(
 
     Returns:
         The axes.
+
+    Example:
+        >>> from robust_select.analysis.path import selection_path
+        >>> from robust_select.core.tables import Table
+        >>> from robust_select.select.replay import replay
+        >>> from robust_select.select.rules import Halving
+        >>> from robust_select.stats.criteria import criterion
+        >>> table = Table(("a", "b"), np.array([[1.0, 3.0], [5.0, 5.0]]))
+        >>> result = replay(table, Halving(warmup=2), criterion("mean"))
+        >>> draw_selection_path(selection_path(result), "mean", selected="a").get_xlabel()
+        'instances of each candidate'
     """
     with house_style():
         ax = axes_or_new(ax, height_inches=2.9)

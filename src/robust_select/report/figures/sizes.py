@@ -72,6 +72,12 @@ def draw_sizes(found: SizeBoxes, is_lower_better: bool = True, unit: str = "", a
 
     Raises:
         InputError: more than 7 names.
+
+    Example:
+        >>> from robust_select.analysis.groups import boxes_by_size
+        >>> found = boxes_by_size({"a": {100: np.array([3.0, 4.0]), 1000: np.array([1.0, 1.1])}})
+        >>> draw_sizes(found).get_xlabel()
+        'training examples'
     """
     _check_number(found)
     with house_style():
@@ -108,6 +114,12 @@ def draw_fine_sizes(found: SizeBoxes, is_lower_better: bool = True, unit: str = 
 
     Raises:
         InputError: more than 7 names.
+
+    Example:
+        >>> from robust_select.analysis.groups import boxes_by_size
+        >>> found = boxes_by_size({"a": {100: np.array([3.0, 4.0]), 1000: np.array([1.0, 1.1])}})
+        >>> draw_fine_sizes(found).get_xscale()
+        'log'
     """
     _check_number(found)
     with house_style():

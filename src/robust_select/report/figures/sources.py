@@ -18,6 +18,14 @@ def draw_sources(found: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
     Returns:
         The axes.
+
+    Example:
+        >>> from robust_select.analysis.sources import sources
+        >>> from robust_select.core.designs import Crossed
+        >>> from robust_select.core.tables import Table
+        >>> scores = (np.array([0.0, 4.0, 8.0])[:, None] + np.array([0.0, 1.0, 2.0])).reshape(1, 9)
+        >>> draw_sources(sources(Table(("a",), scores), Crossed(3, 3))).get_xlabel()
+        'share of the variance [%]'
     """
     with house_style():
         names, kinds = list(dict.fromkeys(found["candidate"])), list(dict.fromkeys(found["source"]))

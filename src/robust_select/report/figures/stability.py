@@ -33,6 +33,14 @@ def draw_epoch_scores(
 
     Returns:
         The axes.
+
+    Example:
+        >>> from robust_select.analysis.stability import epoch_scores
+        >>> from robust_select.core.tables import Table
+        >>> curves = np.array([[[0.9, 0.1]], [[0.8, 0.2]]])
+        >>> found = epoch_scores(Table(("a", "b"), curves[..., -1], curves=curves), epoch=1)
+        >>> draw_epoch_scores(found).get_ylabel()
+        'final score'
     """
     with house_style():
         ax = axes_or_new(ax)
@@ -67,6 +75,12 @@ def draw_tau_densities(densities: Densities, tau: Floats, ax: Axes | None = None
 
     Returns:
         The axes.
+
+    Example:
+        >>> from robust_select.analysis.distributions import score_densities
+        >>> tau = np.array([[0.1, 0.8, 1.0], [0.3, 0.9, 1.0], [0.2, 0.7, 1.0]])
+        >>> draw_tau_densities(score_densities(tau.T), tau).get_xlabel()
+        'epoch (of 3)'
     """
     with house_style():
         ax = axes_or_new(ax)
@@ -109,6 +123,10 @@ def draw_overlap(
 
     Returns:
         The axes.
+
+    Example:
+        >>> draw_overlap(np.array([[0.2, 0.8, 1.0], [0.4, 0.6, 1.0]]), n_top=5, n_candidates=50).get_xlabel()
+        'epoch (of 3)'
     """
     with house_style():
         ax = axes_or_new(ax)

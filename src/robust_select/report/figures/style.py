@@ -94,7 +94,13 @@ STYLE: Any = {
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """Draw and save in the house style; matplotlib's settings are as before afterwards."""
+    """Draw and save in the house style; matplotlib's settings are as before afterwards.
+
+    Example:
+        >>> with house_style():
+        ...     Figure().add_subplot().spines["top"].get_visible()
+        False
+    """
     with mpl.rc_context(STYLE):
         yield
 
@@ -115,13 +121,14 @@ def figure_of(ax: Axes) -> Figure:
 
 
 def shortened(name: str, length: int = 26) -> str:
-    r"""Shorten a name for a legend, and keep matplotlib from reading mathematics into it.
+    r"""Shorten a name for a legend; keep matplotlib from reading mathematics into it, and files from breaking by it.
 
     Example:
         >>> shortened("lr=$0.1$", 6)
         'lr=\\$0…'
     """
     kept = name if len(name) <= length else f"{name[: length - 1]}…"
+    kept = "".join(sign if sign.isprintable() else "\ufffd" for sign in kept)  # SVG knows no control characters
     return kept.replace("$", r"\$")
 
 

@@ -38,6 +38,17 @@ def draw_step_times(
 
     Returns:
         (S,) axes of one figure, one column wide.
+
+    Example:
+        >>> from robust_select.analysis.times import step_times
+        >>> from robust_select.core.tables import Table
+        >>> from robust_select.select.replay import replay
+        >>> from robust_select.select.rules import Halving
+        >>> from robust_select.stats.criteria import criterion
+        >>> scores = np.array([[1.0, 1.2, 1.1], [5.0, 5.0, 5.0]])
+        >>> result = replay(Table(("a", "b"), scores, np.ones((2, 3))), Halving(2), criterion("mean"))
+        >>> len(draw_step_times(step_times(result), "mean", selected="a"))
+        1
     """
     with house_style():
         n_steps = len(found.steps)

@@ -38,6 +38,17 @@ def draw_trainings(found: TrainingCounts, selected: str, base: str | None = None
 
     Returns:
         The axes.
+
+    Example:
+        >>> from robust_select.analysis.trainings import training_counts
+        >>> from robust_select.core.tables import Table
+        >>> from robust_select.select.replay import replay
+        >>> from robust_select.select.rules import Halving
+        >>> from robust_select.stats.criteria import criterion
+        >>> table = Table(tuple("abcd"), np.arange(4.0)[:, None] + np.zeros(4))
+        >>> found = training_counts(replay(table, Halving(warmup=2), criterion("mean")))
+        >>> draw_trainings(found, selected="a").get_xlabel()
+        'trainings (10 together)'
     """
     n_candidates = len(found.candidates)
     is_selected = np.array([name == selected for name in found.candidates], dtype=bool)

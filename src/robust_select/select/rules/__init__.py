@@ -49,7 +49,7 @@ def rule(name: str, **settings: Any) -> Rule:
         >>> rule("halving", warmup=3)
         Halving(warmup=3, final_instances=0)
     """
-    if name not in RULES:
+    if not isinstance(name, str) or name not in RULES:
         raise InputError(f"expected a rule among {', '.join(RULES)}, came {name!r}")
     try:
         return RULES[name](**settings)

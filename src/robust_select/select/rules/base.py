@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from robust_select.core.errors import InputError
+from robust_select.core.limits import MOST_AT_ONCE, MOST_COUNTED
 from robust_select.core.protocols import Bools, Floats, Ints
 from robust_select.stats.criteria import Criterion
 
@@ -26,6 +27,13 @@ class Evidence:
         n_steps: how many steps there were so far.
         steps_without_discard: how many of the last steps discarded nobody.
         n_asked: (C,) how many instances of each candidate were asked for, those still in training included.
+
+    Example:
+        >>> from robust_select.stats.criteria import criterion
+        >>> losses = np.array([[1.0, 1.2], [5.0, np.nan], [2.0, 2.1]])
+        >>> evidence = Evidence(losses, np.array([True, False, True]), criterion("mean"))
+        >>> evidence.alive_positions.tolist(), evidence.n_instances
+        ([0, 2], 2)
     """
 
     losses: Floats
@@ -71,6 +79,10 @@ class Decision:
         is_final: whether the choice is made: what is trained from now on is the selected candidate, and its scores
             change nothing (such instances are fresh: an estimate from them is free of the winner's curse).
         stop: why the selection ends, in words; empty if it goes on.
+
+    Example:
+        >>> Decision(train=next_replicates(np.array([0, 2]), 2, 3), discard=np.array([1]), step=2, best=0).stop
+        ''
     """
 
     train: Ints = field(default_factory=lambda: np.empty((0, 2), dtype=np.int64))
@@ -90,7 +102,12 @@ class Decision:
 
 @dataclass(frozen=True)
 class Trainings:
-    """How many trainings a rule takes: at least and at most (None: no limit)."""
+    """How many trainings a rule takes: at least and at most (None: no limit).
+
+    Example:
+        >>> Trainings(41567, 41567).exact, Trainings(100, None).exact
+        (41567, None)
+    """
 
     least: int
     most: int | None
@@ -148,10 +165,17 @@ def next_replicates(positions: Ints, first: int, stop: int) -> Ints:
     Returns:
         (n, 2) candidate and replicate.
 
+    Raises:
+        InputError: more than anybody trains.
+
     Example:
         >>> next_replicates(np.array([0, 2]), 1, 3).tolist()
         [[0, 1], [2, 1], [0, 2], [2, 2]]
     """
+    if len(positions) * (stop - first) > MOST_AT_ONCE:
+        raise InputError(
+            f"expected at most {MOST_AT_ONCE:,} trainings in one round, came {len(positions) * (stop - first):,}"
+        )
     replicates = np.arange(first, stop, dtype=np.int64)
     return np.column_stack([np.tile(positions, len(replicates)), np.repeat(replicates, len(positions))])
 
@@ -161,9 +185,19 @@ def check_count(name: str, value: int, least: int) -> None:
 
     Raises:
         InputError: it is too small, or no whole number.
+
+    Example:
+        >>> check_count("warmup", 3, least=1)
+        >>> try:
+        ...     check_count("warmup", 0, least=1)
+        ... except InputError as error:
+        ...     print(error)
+        expected warmup to be a whole number of at least 1, came warmup=0
     """
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise InputError(f"expected {name} to be a whole number of at least {least}, came {name}={value!r}")
+    if value > MOST_COUNTED:
+        raise InputError(f"expected {name} to be a whole number of at most {MOST_COUNTED:,}, came {name}={value!r}")
 
 
 def check_warmup(warmup: int, criterion: Criterion) -> None:
@@ -171,6 +205,14 @@ def check_warmup(warmup: int, criterion: Criterion) -> None:
 
     Raises:
         InputError: it is not.
+
+    Example:
+        >>> from robust_select.stats.criteria import criterion
+        >>> try:
+        ...     check_warmup(1, criterion("std"))
+        ... except InputError as error:
+        ...     print(str(error)[:57])
+        expected at least 2 instances of each candidate before cr
     """
     if warmup < criterion.min_instances:
         raise InputError(

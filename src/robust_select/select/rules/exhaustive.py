@@ -19,6 +19,10 @@ class Exhaustive:
 
     Raises:
         InputError: ``n`` below 1.
+
+    Example:
+        >>> Exhaustive(5).trainings(12).exact
+        60
     """
 
     n: int = 1

@@ -3,6 +3,7 @@
 Called by studies that are given one. Knows nothing of what is behind it.
 """
 
+import contextlib
 import functools
 import pickle
 import threading
@@ -171,7 +172,7 @@ def dumps_trainer(trainer: Trainer) -> bytes:
     except (pickle.PicklingError, TypeError, AttributeError) as error:
         raise InputError(
             f"expected a trainer that can be sent to another process, came {trainer!r}, which cannot be pickled "
-            f"({error}): open files and connections inside the trainer, or train with workers=1"
+            f"({error}): open files and connections inside the trainer, or train with workers=1 and no time limit"
         ) from error
 
 
@@ -194,6 +195,12 @@ def train_stack_pickled(
         message = f"the trainer cannot be loaded in a worker: {type(error).__name__}: {error}"
         return [Outcome.failed(message) for _ in instances]
     return train_stack(trainer, params, instances)
+
+
+def load_pickled(payload: bytes) -> None:
+    """Unpickle a trainer before its first training; where that fails, the training will say why."""
+    with contextlib.suppress(Exception):
+        _loaded(payload)
 
 
 def measure_pickled(payload: bytes, params: Mapping[str, Any]) -> tuple[int, str]:

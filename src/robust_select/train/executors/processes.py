@@ -1,6 +1,6 @@
 """Trains in processes of our own, each single-threaded; a process that dies costs one attempt of what it trained.
 
-Called by studies with several workers. Knows nothing of what is trained.
+Called by studies with several workers, or with a time limit. Knows nothing of what is trained.
 """
 
 import contextlib
@@ -8,13 +8,11 @@ import functools
 import os
 import shutil
 import signal
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import BrokenExecutor, Future
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 from typing import Any
 
 from loky import ProcessPoolExecutor
@@ -22,13 +20,16 @@ from loky import ProcessPoolExecutor
 from robust_select.core.errors import WorkerLostError
 from robust_select.core.instances import Instance, Outcome
 from robust_select.core.protocols import SharesData, Trainer
-from robust_select.train.executors.borrowed import dumps_trainer, measure_pickled, train_stack_pickled
+from robust_select.train.executors.borrowed import dumps_trainer, load_pickled, measure_pickled, train_stack_pickled
 from robust_select.train.executors.packing import MOST_WAITING, Measurement, Task, Waiting
+from robust_select.train.executors.sharing import SharedFolder
 
 _ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"),
     "1",
 )
+
+_SECONDS_TO_START = 60.0  # that a process may take until it has the trainer; and finding the best stack at least
 
 _payload = b""
 
@@ -51,7 +52,10 @@ def _start_worker(payload: bytes, coordinator: int, folder: str | None) -> None:
 
 def _in_worker(function: Callable[..., Any], *arguments: Any) -> Any:
     """Call a function with this worker's trainer."""
-    return function(_payload, *arguments)
+    try:
+        return function(_payload, *arguments)
+    except KeyboardInterrupt as error:  # not the user's Ctrl-C, which is ignored here: the coordinator is to go on
+        raise RuntimeError("the trainer raised KeyboardInterrupt") from error
 
 
 class Processes:
@@ -62,21 +66,34 @@ class Processes:
     process fails alone. Processes are started by loky, so the trainer may be a lambda, or a function of a script
     without ``if __name__ == "__main__"`` or of a notebook. A trainer that can share its data writes them to a
     temporary folder, which all workers map into memory.
+
+    With a time limit, the process of an instance that takes longer is killed, whatever it is doing, and the instance
+    has failed: it is not tried again. A stack of K instances has K times as long; if that is too short they are tried
+    one by one, so that the one that hangs fails alone.
+
+    Args:
+        trainer: trains one instance, or several together.
+        n_workers: how many processes.
+        retries: how often a lost instance is tried again.
+        time_limit: seconds that a training may take, from the moment its process has the trainer; None: no limit.
     """
 
-    def __init__(self, trainer: Trainer, n_workers: int, retries: int = 2) -> None:
-        self._folder: str | None = None
+    def __init__(self, trainer: Trainer, n_workers: int, retries: int = 2, time_limit: float | None = None) -> None:
+        self._folder: SharedFolder | None = None
         self._retries = retries
+        self._time_limit = time_limit
         self._lock = threading.RLock()
         self._waiting = Waiting(trainer)
         self._idle = list(range(n_workers))
+        self._running: dict[int, list[Task] | Measurement] = {}  # by lane
+        self._timers: dict[int, threading.Timer] = {}
         self._is_dispatching = self._is_closed = False
         self.n_workers = n_workers
         self.n_in_flight = MOST_WAITING if self._waiting.is_packing else 2 * n_workers
         try:
             if isinstance(trainer, SharesData):
-                self._folder = tempfile.mkdtemp(prefix="robust-select-")
-                trainer = trainer.with_data_in(Path(self._folder))
+                self._folder = SharedFolder()
+                trainer = trainer.with_data_in(self._folder.path)
             self._payload = dumps_trainer(trainer)
             self._lanes = [self._open_lane() for _ in range(n_workers)]
         except BaseException:
@@ -102,6 +119,8 @@ class Processes:
         with self._lock:
             self._is_closed = True
             self._waiting.clear()
+            for timer in self._timers.values():
+                timer.cancel()
         try:
             for lane in self._lanes:
                 lane.shutdown(wait=True, kill_workers=True)
@@ -110,13 +129,13 @@ class Processes:
 
     def _remove_folder(self) -> None:
         if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.remove()
 
     def _open_lane(self) -> Any:
         return ProcessPoolExecutor(
             max_workers=1,
             initializer=_start_worker,
-            initargs=(self._payload, os.getpid(), self._folder),
+            initargs=(self._payload, os.getpid(), None if self._folder is None else str(self._folder.path)),
             env=_ONE_THREAD,
         )
 
@@ -131,6 +150,9 @@ class Processes:
                 if work is None:
                     return
                 number = self._idle.pop()
+                self._running[number] = work
+                if self._time_limit is not None:
+                    self._limit(number, work)
                 if isinstance(work, Measurement):
                     measured = self._start_on(number, measure_pickled, work.params)
                     measured.add_done_callback(functools.partial(self._hear_size, number, work))
@@ -159,7 +181,7 @@ class Processes:
         if done.cancelled():
             return
         with self._lock:
-            if self._is_closed:
+            if self._is_closed or not self._has_ended(number, measurement):
                 return
             error = done.exception()
             if isinstance(error, BrokenProcessPool):
@@ -175,7 +197,7 @@ class Processes:
         error = done.exception()
         is_lost = isinstance(error, BrokenProcessPool)
         with self._lock:
-            if self._is_closed:
+            if self._is_closed or not self._has_ended(number, tasks):
                 return
             if is_lost:
                 self._replace_lane(number)
@@ -207,6 +229,61 @@ class Processes:
         with contextlib.suppress(RuntimeError):
             self._lanes[number].shutdown(wait=False, kill_workers=True)
         self._lanes[number] = self._open_lane()
+
+    def _has_ended(self, number: int, work: list[Task] | Measurement) -> bool:
+        """Note that a lane's work has ended; false if it was stopped before and the lane does something else now."""
+        if self._running.get(number) is not work:
+            return False
+        del self._running[number]
+        if timer := self._timers.pop(number, None):
+            timer.cancel()
+        return True
+
+    def _limit(self, number: int, work: list[Task] | Measurement) -> None:
+        """Have the work stopped when its time is over; it begins when the process has the trainer."""
+        limit = float(self._time_limit or 0.0)
+        limit = max(limit, _SECONDS_TO_START) if isinstance(work, Measurement) else limit * len(work)
+        self._set_timer(number, work, limit + _SECONDS_TO_START)
+
+        def begin(_loaded: "Future[Any]") -> None:
+            with self._lock:
+                if self._running.get(number) is work and not self._is_closed:
+                    self._set_timer(number, work, limit)
+
+        self._start_on(number, load_pickled).add_done_callback(begin)
+
+    def _set_timer(self, number: int, work: list[Task] | Measurement, seconds: float) -> None:
+        if earlier := self._timers.pop(number, None):
+            earlier.cancel()
+        timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), self._stop, (number, work))
+        timer.daemon = True
+        self._timers[number] = timer
+        timer.start()
+
+    def _stop(self, number: int, work: list[Task] | Measurement) -> None:
+        """Kill the process whose work takes too long; called from a timer's thread."""
+        with self._lock:
+            if self._is_closed or not self._has_ended(number, work):
+                return
+            self._replace_lane(number)
+            overdue = []
+            if isinstance(work, Measurement):
+                self._waiting.measured(work, 1, f"finding the best stack took over {_SECONDS_TO_START:g} s")
+            elif len(work) > 1:
+                for task in reversed(work):
+                    task.is_alone = True
+                    self._waiting.put_first(task)
+            else:
+                overdue = work
+            self._idle.append(number)
+            self._dispatch(only_full=not isinstance(work, Measurement))
+        for task in overdue:
+            limit = float(self._time_limit or 0.0)
+            message = (
+                f"expected the training to end within time_limit={limit:g} seconds, it did not, and its process was "
+                "stopped: set a higher limit if it only needs more time"
+            )
+            task.future.set_result(Outcome.failed(message, limit))
 
 
 def _first_line(error: BaseException) -> str:

@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 import urllib.parse
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,6 +82,21 @@ def load_instance(
     Raises:
         MissingExtraError: torch is not installed.
         InputError: there is no such file, it is none of ours, or the weights do not fit what ``build`` gives.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from torch import nn
+        >>> from robust_select.core.instances import Instance, seeds_for
+        >>> from robust_select.train.nn import Data, TorchTrainer
+        >>> def build(params):
+        ...     return nn.Linear(2, params["width"])
+        >>> data = Data(np.zeros((20, 2)), np.zeros((20, 1)), np.zeros((5, 2)), np.zeros((5, 1)))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     trainer = TorchTrainer(build, data, loss="mse", defaults={"epochs": 1}, checkpoints=folder)
+        ...     outcome = trainer({"width": 1}, Instance("small", 0, seeds_for(0, 0)))
+        ...     load_instance(build, {"width": 1}, folder, "small", 0)
+        Linear(in_features=2, out_features=1, bias=True)
     """
     try:
         import torch
@@ -93,6 +109,7 @@ def load_instance(
             "with TorchTrainer(checkpoints=...)"
         )
     try:
+        _check_sizes(path)
         held = torch.load(path, map_location="cpu", weights_only=True)
         state, params_then = dict(held["state"]), held["params"]
         first = next((tensor for tensor in state.values() if tensor.is_floating_point()), None)
@@ -115,6 +132,14 @@ def load_instance(
     return module
 
 
+def _check_sizes(path: Path) -> None:
+    """Refuse a file whose parts claim to be larger than it is: torch would take the memory first."""
+    with zipfile.ZipFile(path) as parts:
+        claimed = sum(part.file_size for part in parts.infolist())
+    if claimed > path.stat().st_size:
+        raise ValueError(f"its parts claim {claimed:,} bytes")
+
+
 def keep_checkpoints(folder: str | Path, candidate: str) -> int:
     """Remove the weights of all candidates but one, the selected one, say.
 
@@ -127,6 +152,16 @@ def keep_checkpoints(folder: str | Path, candidate: str) -> int:
 
     Raises:
         InputError: there are no weights of that candidate: nothing is removed then.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for candidate in ("small", "large"):
+        ...         path = checkpoint_path(folder, candidate, 0)
+        ...         path.parent.mkdir()
+        ...         _ = path.write_bytes(b"weights")
+        ...     keep_checkpoints(folder, "small"), checkpoint_path(folder, "large", 0).exists()
+        (1, False)
     """
     kept = _candidate_folder(Path(folder), candidate)
     if not kept.is_dir():

@@ -95,6 +95,11 @@ class Data:
             sources.append(path)
         return _reopened(tuple(sources))
 
+    def is_rounded(self, dtype: str) -> bool:
+        """Whether ``saved`` in this precision would round floating-point numbers."""
+        arrays = [getattr(self, name) for name in _NAMES]
+        return any(array.dtype.kind == "f" and array.dtype.itemsize > np.dtype(dtype).itemsize for array in arrays)
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopened, (tuple(self.__dict__["_sources"].values()),)
 

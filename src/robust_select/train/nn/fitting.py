@@ -11,11 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from robust_select.core.errors import InputError
 from robust_select.core.instances import Instance
 from robust_select.core.protocols import Ints
 from robust_select.train.nn.examples import Examples
 from robust_select.train.nn.losses import Loss, Score
 from robust_select.train.nn.optimisers import clip_gradients, optimiser
+from robust_select.train.nn.parts import PartwiseOptimiser
 from robust_select.train.nn.sampling import Batches, augmentation_seed, noise_seed, training_sample
 from robust_select.train.nn.settings import Settings
 from robust_select.train.nn.stacking import Alone, Stack
@@ -49,10 +51,12 @@ class Fitted:
     Attributes:
         curve: (E,) score after each epoch; the last one is not finite where the score diverged.
         position: in the stack as it is at the end; None if it was given up.
+        is_stopped: whether it was given up because the study asked for it, not because it diverged.
     """
 
     curve: list[float]
     position: int | None
+    is_stopped: bool = False
 
     @property
     def score(self) -> float:
@@ -63,7 +67,8 @@ class Fitted:
 class Fit:
     """A stack in training: what is in memory between two steps.
 
-    An instance whose training loss or score is not finite after an epoch is given up; the others do not notice.
+    An instance whose training loss or score is not finite after an epoch, or misses a limit that its study has set
+    there, is given up; the others do not notice.
 
     Args:
         stack: of K instances, with their initial weights.
@@ -85,7 +90,12 @@ class Fit:
         self._stack, self._examples, self._objective = stack, examples, objective
         samples = np.stack([training_sample(instance, len(examples.inputs), common) for instance in instances])
         self._batches = Batches(instances, samples, common.batch_size)
-        self._optimiser = optimiser(common.optimiser, stack.values, [own.hyperparameters() for own in settings])
+        hyperparameters = [own.hyperparameters() for own in settings]
+        self._optimiser = (
+            PartwiseOptimiser(common.optimiser, stack, hyperparameters)
+            if isinstance(stack, Alone)
+            else optimiser(common.optimiser, stack.values, hyperparameters)
+        )
         self._schedule = common.learning_rates(-(-samples.shape[1] // common.batch_size))
         self._n_epochs = common.epochs
         norms = [math.inf if own.clip_norm is None else own.clip_norm for own in settings]
@@ -94,6 +104,7 @@ class Fit:
         self._generators = [torch.Generator().manual_seed(augmentation_seed(instance)) for instance in instances]
         stack.seed_noise([noise_seed(instance) for instance in instances])
         self._fitted = [Fitted([], position) for position in range(len(instances))]
+        self._instances = instances
         self._step = 0
 
     def run(self) -> list[Fitted]:
@@ -102,7 +113,7 @@ class Fit:
         Returns:
             (K,) what became of each.
         """
-        for _ in range(self._n_epochs):
+        for epoch in range(1, self._n_epochs + 1):
             losses = self.train_epoch()
             self._give_up([math.isfinite(loss) for loss in losses])
             if not self._alive():
@@ -111,6 +122,8 @@ class Fit:
             for fitted, score in zip(self._alive(), scores, strict=True):
                 fitted.curve.append(score)
             self._give_up([math.isfinite(score) for score in scores])
+            if epoch < self._n_epochs:
+                self._stop_where_asked()
             if not self._alive():
                 break
         return self._fitted
@@ -129,7 +142,11 @@ class Fit:
             if rows.shape[2] == 0:
                 continue
             for chosen in self._on_device(rows):
-                total += self.train_batch(chosen.view(-1), chosen.shape[0])
+                try:
+                    total += self.train_batch(chosen.view(-1), chosen.shape[0])
+                except ValueError as error:
+                    self._explain(error, chosen.shape[1])
+                    raise
                 n_steps += 1
         found: list[float] = (total / n_steps).tolist()
         return found
@@ -180,12 +197,34 @@ class Fit:
             predictions = torch.cat(found, dim=1)
             return [self._objective.score(own, examples.held_out_targets) for own in predictions]
 
+    def _explain(self, error: ValueError, n_examples: int) -> None:
+        """Say what to do where a batch of one example meets a batch normalisation.
+
+        Raises:
+            InputError: if that is so.
+        """
+        if n_examples > 1 or "more than 1 value per channel" not in str(error):
+            return
+        n_train, batch_size = self._batches.n_train, self._batches.batch_size
+        raise InputError(
+            "expected batches of two examples or more, which batch normalisation needs, came a batch of one: "
+            f"n_train={n_train} examples in batches of batch_size={batch_size} leave {n_train % batch_size or 1} for "
+            "the last. Take another n_train or batch_size"
+        ) from error
+
     def _on_device(self, rows: Ints) -> Tensor:
         return torch.from_numpy(rows).to(self._examples.inputs.device)
 
     def _alive(self) -> list[Fitted]:
         """The instances that go on, in the order in which they are in the stack."""
         return [fitted for fitted in self._fitted if fitted.position is not None]
+
+    def _stop_where_asked(self) -> None:
+        """Give up those who miss a limit of their study."""
+        for fitted, instance in zip(self._fitted, self._instances, strict=True):
+            if fitted.position is not None:
+                fitted.is_stopped = instance.should_stop(fitted.curve)
+        self._give_up([not fitted.is_stopped for fitted in self._alive()])
 
     def _give_up(self, keeps: list[bool]) -> None:
         """Go on with those instances of the stack that are to be kept."""

@@ -68,7 +68,12 @@ class Batches:
     def __init__(self, instances: Sequence[Instance], samples: Ints, batch_size: int) -> None:
         self._rngs = [instance.rng("batch_order") for instance in instances]
         self._samples = samples
-        self._batch_size = batch_size
+        self.batch_size = batch_size
+
+    @property
+    def n_train(self) -> int:
+        """How many examples each instance is trained on."""
+        return int(self._samples.shape[1])
 
     def epoch(self) -> tuple[Ints, Ints]:
         """Order the next epoch.
@@ -76,13 +81,13 @@ class Batches:
         Returns:
             (steps, K, B) positions in the population for the whole batches, and (K, rest) for the last, smaller one.
         """
-        n_train = self._samples.shape[1]
+        n_train = self.n_train
         rows = np.stack(
             [sample[rng.permutation(n_train)] for rng, sample in zip(self._rngs, self._samples, strict=True)]
         )
-        n_whole = n_train // self._batch_size
-        end = n_whole * self._batch_size
-        whole = rows[:, :end].reshape(len(rows), n_whole, self._batch_size).transpose(1, 0, 2)
+        n_whole = n_train // self.batch_size
+        end = n_whole * self.batch_size
+        whole = rows[:, :end].reshape(len(rows), n_whole, self.batch_size).transpose(1, 0, 2)
         return np.ascontiguousarray(whole), np.ascontiguousarray(rows[:, end:])
 
     def keep(self, positions: Sequence[int]) -> None:

@@ -33,10 +33,13 @@ class Settings:
         warmup_epochs: epochs of a linear rise before the schedule, for one-cycle none; may be a fraction.
         weight_decay: as in torch.optim: decoupled for AdamW, L2 in the gradient for the others.
         momentum: of SGD and RMSprop.
+        dampening: of SGD's momentum.
         nesterov: of SGD.
         betas: of Adam, AdamW and NAdam.
+        momentum_decay: of NAdam.
         eps: of the optimisers that have one; None for torch's default.
         alpha: of RMSprop.
+        centered: of RMSprop: whether the squared mean of the gradient is subtracted.
         rho: of Adadelta.
         clip_norm: the norm that gradients are clipped to, one instance by itself; None for no clipping.
         n_train: size of the training sample; None for the whole population.
@@ -78,6 +81,9 @@ class Settings:
     cycle_momentum: bool = True
     dtype: Precision = "float32"
     stack_size: int | None = None
+    dampening: float = 0
+    momentum_decay: float = 4e-3
+    centered: bool = False
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "n_train", "stack_size"):
@@ -88,10 +94,11 @@ class Settings:
             value = getattr(self, name)
             if value is not None or name not in ("clip_norm", "eps"):
                 object.__setattr__(self, name, _number(name, value))
-        for name in ("pct_start", "div_factor", "final_div_factor"):
+        for name in ("pct_start", "div_factor", "final_div_factor", "dampening", "momentum_decay"):
             object.__setattr__(self, name, _number(name, getattr(self, name)))
         object.__setattr__(self, "betas", _pair("betas", self.betas))
         object.__setattr__(self, "nesterov", bool(self.nesterov))
+        object.__setattr__(self, "centered", bool(self.centered))
         _one_of("optimiser", self.optimiser, OPTIMISER_NAMES)
         _one_of("schedule", self.schedule, tuple(SCHEDULES))
         _one_of("resample", self.resample, get_args(Resample))
@@ -126,8 +133,7 @@ class Settings:
 
     def hyperparameters(self) -> Hyperparameters:
         """Give what the optimiser is set to."""
-        shared = ("lr", "weight_decay", "momentum", "nesterov", "betas", "eps", "alpha", "rho")
-        return Hyperparameters(**{name: getattr(self, name) for name in shared})
+        return Hyperparameters(**{field.name: getattr(self, field.name) for field in fields(Hyperparameters)})
 
     def learning_rates(self, n_steps_an_epoch: int) -> Schedule:
         """Give the schedule of the learning rate over the whole training.
@@ -153,7 +159,9 @@ class Settings:
 NAMES = tuple(field.name for field in fields(Settings))
 """The names that a candidate's parameters may override."""
 
-STACKED = ("lr", "weight_decay", "momentum", "betas", "eps", "alpha", "rho", "clip_norm")
+STACKED = (
+    *("lr", "weight_decay", "momentum", "dampening", "betas", "momentum_decay", "eps", "alpha", "rho", "clip_norm"),
+)
 """The settings in which instances of one stack may differ."""
 
 

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("robust_select")
 _ONE_AT_A_TIME = threading.RLock()  # torch's generator and its tracing of modules belong to all threads of a process
 _ENDLESS = 1_000_000  # epochs of a training that is only timed
-_HELD = ("_found", "_tensors", "_said", "_shapes", "_reasons")  # what a trainer finds out for itself
+_HELD = ("_found", "_tensors", "_said", "_shapes", "_reasons", "_keys")  # what a trainer finds out for itself
+_MOST_KEYS = 100_000  # remembered stack keys
+_PLAIN = (int, float, str, bool, type(None))  # equal values of one of these types give equal keys
 
 
 class TorchTrainer:
@@ -96,6 +98,7 @@ class TorchTrainer:
         self._device = str(device)
         self._checkpoints = None if checkpoints is None else Path(checkpoints).absolute()
         self._found: Data | None = None
+        self._is_rounded = False
         self._forget()
         _check_device(self._device)
         self._objective()  # an unknown loss or score is said now
@@ -114,6 +117,16 @@ class TorchTrainer:
 
         These are the parameters that only ``build`` knows, and all settings but the learning rate and the like.
         """
+        if any(type(value) not in _PLAIN for value in params.values()):
+            return self._stack_key(params)
+        known = tuple((name, type(value), value) for name, value in params.items())
+        if known not in self._keys:
+            if len(self._keys) >= _MOST_KEYS:
+                self._keys.clear()
+            self._keys[known] = self._stack_key(params)
+        return self._keys[known]
+
+    def _stack_key(self, params: Mapping[str, Any]) -> str:
         own = {name: value for name, value in asdict(self._settings(params)).items() if name not in STACKED}
         return params_json({"settings": own, "params": {key: params[key] for key in params if key not in NAMES}})
 
@@ -168,6 +181,8 @@ class TorchTrainer:
         self, stack: "Stack | Alone", fitted: "Fitted", params: Mapping[str, Any], instance: Instance
     ) -> Outcome:
         """Make an outcome, and keep the weights where that is wanted."""
+        if fitted.is_stopped:
+            return Outcome.pruned(fitted.curve)
         is_complete = fitted.position is not None
         if self._checkpoints is not None and fitted.position is not None:
             save_instance(self._checkpoints, params, instance, fitted.score, stack.state_dict(fitted.position))
@@ -246,7 +261,8 @@ class TorchTrainer:
     def with_data_in(self, folder: Path) -> "TorchTrainer":
         """Write the data to files of a folder; give a trainer that maps them, so that all processes share them."""
         shared = copy.copy(self)
-        shared._data = (self._found or self._load()).saved(folder, self._defaults.dtype)
+        data, dtype = self._found or self._load(), self._defaults.dtype
+        shared._data, shared._is_rounded = data.saved(folder, dtype), data.is_rounded(dtype)
         return shared
 
     def _module(self, params: Mapping[str, Any], instance: Instance, examples: "Examples") -> "nn.Module":
@@ -302,6 +318,12 @@ class TorchTrainer:
         from robust_select.train.nn.examples import Examples
 
         if dtype not in self._tensors:
+            if self._is_rounded and dtype != self._defaults.dtype:
+                raise InputError(
+                    f"expected dtype={dtype!r} among the trainer's defaults, came it from a candidate: the data, "
+                    f"which are more precise, were written in {self._defaults.dtype} for all workers. Set it in "
+                    "TorchTrainer(defaults=...), where candidates may ask for less, or train with workers=1"
+                )
             has_labels = callable(self._loss) or self._loss == "cross-entropy"
             self._tensors[dtype] = Examples.of(self._loaded(), dtype, self._device, has_labels)
         return self._tensors[dtype]
@@ -327,6 +349,7 @@ class TorchTrainer:
         self._said: set[str] = set()
         self._shapes: dict[str, tuple[tuple[str, tuple[int, ...]], ...]] = {}
         self._reasons: dict[str, str] = {}
+        self._keys: dict[tuple[tuple[str, type, Any], ...], str] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in _HELD}

@@ -17,7 +17,9 @@ def written(path, content):
 
 
 def test_images_and_labels_of_known_bytes(tmp_path):
-    found = read_idx_images(written(tmp_path / "i", PICTURES), written(tmp_path / "l.gz", gzip.compress(LABELS, mtime=0)))
+    found = read_idx_images(
+        written(tmp_path / "i", PICTURES), written(tmp_path / "l.gz", gzip.compress(LABELS, mtime=0))
+    )
     assert found.images.tolist() == [[[0, 1, 2], [3, 4, 5]], [[6, 7, 8], [9, 10, 11]]]
     assert found.images.dtype == np.uint8
     assert found.labels.tolist() == [9, 0]

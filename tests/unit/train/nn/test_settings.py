@@ -64,8 +64,10 @@ def test_every_setting_has_a_line_of_explanation():
 def test_hyperparameters_carry_every_number_over():
     values = {
         "lr": 0.5, "weight_decay": 0.25, "momentum": 0.75, "nesterov": True, "betas": (0.5, 0.6), "eps": 1e-3,
-        "alpha": 0.4, "rho": 0.3,
+        "alpha": 0.4, "rho": 0.3, "momentum_decay": 0.2,
     }  # fmt: skip
+    assert Settings(dampening=0.5, centered=True).hyperparameters().dampening == 0.5
+    assert Settings(dampening=0.5, centered=True).hyperparameters().centered is True
     made = dataclasses.asdict(Settings(**values).hyperparameters())
     assert {name: made[name] for name in values} == values
 

@@ -346,3 +346,39 @@ def test_without_torch_it_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingExtraError, match=r'torch is not installed: pip install "robust-select\[torch\]"'):
         trainer_of()
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_a_last_batch_of_one_and_a_batch_norm_are_told_what_to_do(n):
+    def normalised(params):
+        return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+
+    trainer = trainer_of(normalised, DATA, {"epochs": 2, "batch_size": 16, "n_train": 33})
+    with pytest.raises(InputError, match=r"n_train=33 .* batch_size=16 leave 1 for the last\. Take another"):
+        trainer.train_together([{}] * n, instances(n))
+    found = trainer.train_together([{"n_train": 34}] * n, instances(n))
+    assert {outcome.state for outcome in found} == {State.COMPLETE}
+
+
+def test_equal_parameters_of_other_types_have_keys_of_their_own():
+    trainer = trainer_of()
+    given = [{"flag": True}, {"flag": 1}, {"flag": 1.0}, {"flag": "1"}, {"flag": None}, {"flag": [1]}, {}]
+    keys = [trainer.stack_key(params) for params in given]
+    assert len(set(keys)) == len(given)
+    assert [trainer.stack_key(params) for params in given] == keys
+    assert [trainer_of().stack_key(params) for params in given] == keys
+    with pytest.raises(InputError, match="lr=-1"):
+        trainer.stack_key({"lr": -1})
+
+
+def test_data_that_were_rounded_for_workers_are_not_trained_on_as_exact(tmp_path):
+    trainer = trainer_of()
+    shared = trainer.with_data_in(tmp_path)
+    instance = Instance("a", 0, seeds_for(0, 0))
+    assert shared({}, instance).curve == trainer({}, instance).curve
+    with pytest.raises(InputError, match=r"dtype='float64' among the trainer's defaults.*float32 for all workers"):
+        shared({"dtype": "float64"}, instance)
+    double = trainer_of(defaults={"dtype": "float64"})
+    folder = tmp_path / "double"
+    folder.mkdir()
+    assert double.with_data_in(folder)({}, instance).curve == trainer({"dtype": "float64"}, instance).curve

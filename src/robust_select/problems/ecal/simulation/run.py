@@ -33,6 +33,10 @@ class SimulationError(RobustSelectError, RuntimeError):
     Attributes:
         code: its exit code.
         log: the last lines it wrote.
+
+    Example:
+        >>> SimulationError(-11, "G4Exception").code
+        -11
     """
 
     def __init__(self, code: int, log: str) -> None:
@@ -64,6 +68,10 @@ def simulate(
         ShowerError: an argument that cannot be, or another version of geant4-pybind.
         SimulationError: the process of Geant4 failed.
         MissingExtraError: geant4-pybind is not installed.
+
+    Example:
+        >>> simulate("B", n_events=2, seed=1, energy_range=(1.0, 1.0)).energy.tolist()
+        [1.0, 1.0]
     """
     shape = geometry or GEOMETRIES.get(data_set) or Geometry()
     drawn = photons(data_set, n_events, seed, shape, energy_range)

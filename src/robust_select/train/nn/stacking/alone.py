@@ -4,7 +4,8 @@ Made by ``make_stacks``, called by the fitting loop. Knows nothing of losses, op
 """
 
 import copy
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,8 @@ class Alone:
         n_instances: 1.
         values: (1, P), all trainable parameters; the copy's own parameters are views of it.
         gradients: (1, P), laid out alike; ``backward`` adds to it.
+        columns: of each trainable parameter in ``values``.
+        has_gradient: whether ``backward`` has reached each of them since the gradients were last set to zero.
 
     Example:
         >>> alone = Alone(nn.Linear(3, 2))
@@ -39,6 +42,12 @@ class Alone:
         self.values = parameters.values
         self.gradients = parameters.gradients
         parameters.lend(self._module)
+        trained = [each for each in self._module.parameters() if each.requires_grad]
+        ends = list(itertools.accumulate((each.numel() for each in trained), initial=0))
+        self.columns = tuple(itertools.starmap(slice, itertools.pairwise(ends)))
+        self.has_gradient = [False] * len(trained)
+        for at, parameter in enumerate(trained):
+            parameter.register_post_accumulate_grad_hook(self._note(at))  # type: ignore[no-untyped-call]
         self._noise = torch.Generator().manual_seed(0).get_state()
 
     def train(self, mode: bool = True) -> None:
@@ -81,6 +90,15 @@ class Alone:
     def zero_gradients(self) -> None:
         """Set all gradients to zero, before the next ``backward`` adds to them."""
         self.gradients.zero_()
+        self.has_gradient[:] = [False] * len(self.has_gradient)
+
+    def _note(self, at: int) -> Callable[[Tensor], None]:
+        flags = self.has_gradient
+
+        def reached(_: Tensor) -> None:
+            flags[at] = True
+
+        return reached
 
     def keep(self, positions: Sequence[int]) -> None:
         """Keep the one instance.
