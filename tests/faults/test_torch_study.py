@@ -112,7 +112,7 @@ def crew_and_folder(tmp_path_factory):
     data = Data(inputs, inputs[:, 0].copy(), inputs[:64].copy(), inputs[:64, 0].copy())
     trainer = TorchTrainer(looks, data, defaults={"epochs": 1, "batch_size": 4096, "stack_size": 1, "lr": 1e-6})
     with contextlib.closing(Processes(trainer, 2)) as crew:
-        payload, kept = len(crew._payload), crew._folder
+        payload, kept = len(crew._payload), crew._folder.path
         params = {"path": str(folder / "held")}
         futures = [crew.submit(params, Instance("a", k, seeds_for(0, k))) for k in range(6)]
         until(lambda: crew.start() or all(future.done() for future in futures), 120)

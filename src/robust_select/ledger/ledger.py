@@ -30,6 +30,7 @@ from robust_select.ledger.frames import frames_of
 from robust_select.ledger.holding import hold_file, hold_postgres
 from robust_select.ledger.migrations import find_version, migrate
 from robust_select.ledger.outcomes import KnownOutcomes, read_curves, read_outcomes, read_records
+from robust_select.ledger.sqlite import write_ahead
 from robust_select.ledger.telling import LOST, damage_told, errors_told
 
 Recorded = tuple[int, int, Outcome]
@@ -218,7 +219,7 @@ class Ledger:
                 return
         if self.is_sqlite:  # readers then never wait; the file remembers it
             with self.raw() as connection:
-                connection.execute("PRAGMA journal_mode = WAL")
+                write_ahead(connection)
         with self._transaction(writes=True) as connection:
             if self._engine.dialect.name == "postgresql":  # another one may do the same at this moment
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CREATING)))

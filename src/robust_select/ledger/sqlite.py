@@ -5,12 +5,16 @@ Called by the ledger beside this file. Knows nothing of its tables.
 
 import os
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from robust_select.core.errors import LedgerError
+
+_PATIENCE_S = 30.0
+_PAUSE_S = 0.02
 
 
 def check_path(path: Path, must_exist: bool, url: str) -> None:
@@ -49,6 +53,26 @@ def prepare(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA synchronous = NORMAL")  # a commit survives the end of this process; see Ledger.flush
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
+
+
+def write_ahead(connection: sqlite3.Connection) -> None:
+    """Let a new file keep a log of what is written, so that readers never wait; the file remembers it.
+
+    SQLite does not wait for a lock here, whatever its timeout: another process may be making the same ledger.
+
+    Raises:
+        sqlite3.OperationalError: it stays locked.
+    """
+    until = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            is_locked = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            if not is_locked or time.monotonic() > until:
+                raise
+        time.sleep(_PAUSE_S)
 
 
 def begin(connection: sa.Connection) -> None:
