@@ -1,6 +1,6 @@
 """Bootstrap intervals of a criterion from one candidate's losses: BCa, or percentiles where BCa fails.
 
-Called by measure. Knows nothing of tables, candidates or units.
+Called by measure, sources and the honest winner. Knows nothing of tables, candidates or units.
 """
 
 import math

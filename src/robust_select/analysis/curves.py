@@ -1,6 +1,6 @@
 """The curves of one candidate's instances over the epochs: their median and quartiles at each.
 
-Called by figure 7. Knows nothing of drawing, nor of where curves come from.
+Called by the page and by figure 7. Knows nothing of drawing, nor of where curves come from.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,7 @@
 """Score distributions: the boxes and the density curves of many candidates at once.
 
-Called by the page and by figure 11. Knows nothing of drawing, nor of who was selected.
+Called by the page, by figures 2, 8, 9, 11 and 17, and by ``stability``. Knows nothing of drawing, nor of who was
+selected.
 """
 
 import math

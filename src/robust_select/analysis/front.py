@@ -1,6 +1,6 @@
 """Mean against spread: which candidates nobody beats in both at once (the Pareto front).
 
-Called by the page and by figure 16. Knows nothing of drawing, nor of who was selected.
+Called by the page, the card and figure 16. Knows nothing of drawing, nor of who was selected.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """The overview of a result: what was selected, how sure that is, and what it cost, as one small record.
 
-Called by the page. Knows nothing of words or drawing.
+Called by the page and the command line. Knows nothing of words or drawing.
 """
 
 import math

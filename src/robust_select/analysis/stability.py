@@ -1,6 +1,7 @@
 """Stability: when a ranking can be trusted, by epochs and by the size of the training sample.
 
-Called by the command line, the figures and users. Knows nothing of trainers, ledgers or drawing.
+Called by the command line, the page, the figures, the verdict on pruning and users. Knows nothing of trainers,
+ledgers or drawing.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,7 @@
 """What rules select and what they spend on tables that are drawn beforehand: many tables, many settings at once.
 
-Called by efficiency. Knows nothing of how tables are drawn, or of who is right. Its answers are ``Selection``'s.
+Called by efficiency and the playground. Knows nothing of how tables are drawn, or of who is right. Its answers are
+``Selection``'s.
 """
 
 import warnings

@@ -1,6 +1,6 @@
 """The honest winner: what the selected candidate is like, with intervals, free of the winner's curse.
 
-Called by overview and users. Knows nothing of words or drawing.
+Called by overview, the card and users. Knows nothing of words or drawing.
 """
 
 from dataclasses import dataclass, replace

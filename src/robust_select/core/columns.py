@@ -1,6 +1,7 @@
 """Which columns of somebody else's table are what: exports of Optuna, Ray Tune and W&B made long tables of ours.
 
-Called by ``Table.from_frame``. Knows nothing of files, and of other tools only the words they use for a state.
+Called by ``Table.from_frame``; made by users and the command line. Knows nothing of files, and of other tools only
+the words they use for a state.
 """
 
 from collections.abc import Iterable, Mapping

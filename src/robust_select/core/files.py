@@ -1,6 +1,6 @@
 """Files that appear whole or not at all.
 
-Called wherever a file is written that somebody may be reading, or that takes long. Knows nothing of what is in them.
+Called by what writes tables, backups of ledgers, checkpoints and caches. Knows nothing of what is in them.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """The section on pruning by epochs: who was stopped, what it saved, and whether the study's own curves call it safe.
 
-Called by the page. Computes nothing; the numbers come from analysis.
+Called by the page and the command line. Computes nothing; the numbers come from analysis.
 """
 
 import math

@@ -1,6 +1,6 @@
 """What a result comes to, in words: the headline, the key numbers and the caveats of the page, as HTML.
 
-Called by the page. Computes nothing; escapes every name that it puts into HTML.
+Called by the page, the card and the command line. Computes nothing; escapes every name that it puts into HTML.
 """
 
 import math

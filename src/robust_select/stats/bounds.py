@@ -1,6 +1,6 @@
 """The least number of trainings that any rule needs: characteristic time times binary relative entropy.
 
-Called by efficiency and by planning. Knows nothing of rules, of tables or of who pays.
+Called by efficiency. Knows nothing of rules, of tables or of who pays.
 """
 
 import math

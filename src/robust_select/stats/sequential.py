@@ -1,7 +1,7 @@
 """Familywise control over repeated looks: when to look, at which level, and who is then significantly worse.
 
-Called by the Significance rule, and on many studies at once by planning, benchmarks and truth tests. Knows nothing
-of trainings or of how a selection ends.
+Called by the Significance rule, and on many studies at once by efficiency, the playground, benchmarks and truth
+tests. Knows nothing of trainings or of how a selection ends.
 """
 
 import warnings

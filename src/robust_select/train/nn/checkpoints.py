@@ -4,9 +4,7 @@ Called by the trainer beside this file and by users. Knows nothing of how they w
 """
 
 import hashlib
-import os
 import shutil
-import tempfile
 import urllib.parse
 import zipfile
 from collections.abc import Callable, Mapping
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from robust_select.core.candidates import params_json
 from robust_select.core.errors import InputError, MissingExtraError
+from robust_select.core.files import replacing
 from robust_select.core.instances import Instance
 
 if TYPE_CHECKING:
@@ -56,9 +55,8 @@ def save_instance(
         "score": score,
         "state": dict(state),
     }
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-        torch.save(held, file)
-    os.replace(file.name, path)
+    with replacing(path) as part:
+        torch.save(held, part)
 
 
 def load_instance(

@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import platform
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import torch
 
+from robust_select.core.files import replacing
 from robust_select.core.version import __version__
 
 SIZES = (1, 2, 4, 8, 16)
@@ -133,8 +133,7 @@ def _store(key: str, size: int) -> None:
     try:
         path = _path()
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
-            json.dump({**_stored(), key: size}, file, indent=0, sort_keys=True)
-        os.replace(file.name, path)
+        with replacing(path) as part:
+            part.write_text(json.dumps({**_stored(), key: size}, indent=0, sort_keys=True), encoding="utf-8")
     except (OSError, RuntimeError):
         pass  # it is measured again next time
