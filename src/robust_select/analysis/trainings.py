@@ -25,12 +25,6 @@ class TrainingCounts:
     counts: Ints
     is_left: Bools
 
-    @property
-    def n_for_half(self) -> int:
-        """How many candidates, from the first one on, took half of all trainings; 0 if there were none."""
-        total = int(self.counts.sum())
-        return int(np.argmax(2 * np.cumsum(self.counts) >= total)) + 1 if total else 0
-
 
 def training_counts(result: Result) -> TrainingCounts:
     """Count the trainings of each candidate.
