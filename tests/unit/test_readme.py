@@ -141,6 +141,13 @@ def test_every_command_is_documented():
     assert shown == set(typer.main.get_command(app).commands)
 
 
+@pytest.mark.parametrize("name", sorted(typer.main.get_command(app).commands))
+def test_every_option_is_documented(name: str):
+    words = set(re.findall(r"(?<![\w-])--[a-z-]+", (DOCS / "cli.md").read_text(encoding="utf-8")))
+    options = {option for parameter in typer.main.get_command(app).commands[name].params for option in parameter.opts}
+    assert {option for option in options if option.startswith("--")} - words == set()
+
+
 def test_links_between_files_lead_somewhere():
     pages = [*PAGES, *ROOT.glob("*.md"), *(DOCS / "adr").glob("*.md")]
     for page in pages:

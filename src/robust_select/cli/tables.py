@@ -66,7 +66,7 @@ def measure(
     ] = False,
     design: Annotated[
         str | None,
-        typer.Option("--design", metavar="8x8", help="--sources: initial weights x training samples [x repeats]."),
+        typer.Option("--design", metavar="8x8", help="--sources: initial weights x training samples, x repeats."),
     ] = None,
     alone: Annotated[
         bool,
