@@ -192,7 +192,9 @@ def test_curves_are_shown_as_rank_stability(browser, tmp_path):
     mean = browser.evaluate("document.getElementById('stability-chart').data.find(t => t.name === 'mean tau').y")
     assert (mean[0], mean[2]) == (-1, 1)
     assert "Pruning before epoch 3 of 3" in browser.evaluate("document.getElementById('stability-says').textContent")
-    assert "4 replicates" in browser.evaluate("document.getElementById('stability-note').textContent")
+    said = browser.evaluate("document.getElementById('stability-note').textContent")
+    assert "4 replicates" in said
+    assert f"{final.size - result.trainings} instances with a curve were never asked for" in said
     assert browser.errors() == []
     write_page(result, tmp_path / "page.html", curves=Table(names.candidates, final, None, (), curves[..., :1]))
     browser.open(tmp_path / "page.html")

@@ -3,6 +3,7 @@
 Called by the program. Knows nothing of statistics.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -124,7 +125,8 @@ def replay(
 
         provenance = {"Table": str(table), "Command": typed(context), "Rule": str(rule)}
         playground = None if samples == 0 else _explore(read, revealed, rule, by, result.direction, samples)
-        write_page(result, html, title=table.name, provenance=provenance, playground=playground, curves=read)
+        curves = _ordered(read, revealed)
+        write_page(result, html, title=table.name, provenance=provenance, playground=playground, curves=curves)
     written: list[Path] = []
     left_out: tuple[tuple[str, str], ...] = ()
     if figures is not None:
@@ -150,6 +152,19 @@ def _explore(
     if samples is None and not is_possible(table, revealed):
         return None
     return explore(table, revealed, direction, (rule, by), samples)
+
+
+def _ordered(table: "Table", revealed: list[int]) -> "Table":
+    """Number a table's replicates as the selection does: in the order in which they are revealed, those alone."""
+    if revealed == list(range(table.n_replicates)):
+        return table
+    return replace(
+        table,
+        scores=table.scores[:, revealed],
+        seconds=None if table.seconds is None else table.seconds[:, revealed],
+        curves=None if table.curves is None else table.curves[:, revealed],
+        stopped=None if table.stopped is None else table.stopped[:, revealed],
+    )
 
 
 def _tolerance(choice: Choice, criterion: str) -> float:

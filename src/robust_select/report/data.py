@@ -18,7 +18,7 @@ from robust_select.core.candidates import name_of
 from robust_select.core.errors import InputError
 from robust_select.core.protocols import Direction, Floats
 from robust_select.core.tables import Table
-from robust_select.report.evidence import bins_data, curves_data, top_n_data
+from robust_select.report.evidence import bins_data, curves_data, top_n_data, used_curves
 from robust_select.report.numbers import plain_number, plain_numbers
 from robust_select.select.result import Result
 from robust_select.stats.criteria import CRITERIA, Criterion
@@ -39,7 +39,8 @@ def page_data(result: Result, base: str | None = None, curves: Table | None = No
     Args:
         result: of a selection.
         base: name of the base model, if there is one.
-        curves: scores with curves; by default the result's.
+        curves: scores with curves, replicates numbered as the result's; by default the result's. Drawn are those of
+            instances that the selection used.
 
     Returns:
         A dictionary of plain values. Numbers that are not known are None, infinite ones the text "inf" or "-inf".
@@ -80,7 +81,7 @@ def page_data(result: Result, base: str | None = None, curves: Table | None = No
         "params": _params([table.params[row] for row in rows.tolist()]),
         "scores": [plain_numbers(_without_end(table.scores[row])) for row in rows.tolist()],
         "bins": bins_data(table.scores[rows]),
-        "curves": curves_data(table if curves is None else curves, names),
+        "curves": curves_data(used_curves(table if curves is None else curves, result), names),
         "topN": top_n_data(result),
         "nCandidates": table.n_candidates,
         "nTrainings": result.trainings,

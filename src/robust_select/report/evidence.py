@@ -3,6 +3,7 @@
 Called by ``report.data``. Computes nothing that belongs to analysis; knows nothing of HTML.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,48 @@ def curves_data(table: Table, names: list[str]) -> dict[str, Any] | None:
             }
         )
     return {"epochs": (drawn + 1).tolist(), "of": found}
+
+
+def count_unused(curves: Table, result: Result) -> int:
+    """Count the instances with a curve that the selection never asked for; they, too, tell of rank stability."""
+    used = used_curves(curves, result)
+    if curves.curves is None or used.curves is None:
+        return 0
+    has_curve, is_used = (~np.isnan(found).all(axis=2) for found in (curves.curves, used.curves))
+    return int(has_curve.sum() - is_used.sum())
+
+
+def used_curves(curves: Table, result: Result) -> Table:
+    """Leave out the curves of instances that the selection never asked for; a replayed table holds such.
+
+    Args:
+        curves: scores with curves, replicates numbered as the result numbers them.
+        result: of the selection.
+
+    Returns:
+        The same scores; curves (C, R, E) are nan where the selection has neither a score nor an instance stopped by
+        its epochs.
+
+    Example:
+        >>> from robust_select.select.replay import replay
+        >>> from robust_select.select.rules import Halving
+        >>> from robust_select.stats.criteria import criterion
+        >>> scores = np.array([[1.0, 1.1, 1.2], [5.0, 5.1, 5.3]])
+        >>> table = Table(("a", "b"), scores, curves=scores[:, :, None])
+        >>> used = used_curves(table, replay(table, Halving(warmup=2), criterion("mean")))
+        >>> used.curves[:, :, 0].tolist()
+        [[1.0, 1.1, nan], [5.0, 5.1, nan]]
+    """
+    if curves.curves is None:
+        return curves
+    known = ~np.isnan(result.table.scores) | result.table.is_stopped
+    position = {name: row for row, name in enumerate(result.table.candidates)}
+    is_used = np.zeros(curves.scores.shape, dtype=bool)
+    n = min(known.shape[1], curves.n_replicates)
+    for row, name in enumerate(curves.candidates):
+        if name in position:
+            is_used[row, :n] = known[position[name], :n]
+    return curves if is_used.all() else replace(curves, curves=np.where(is_used[:, :, None], curves.curves, np.nan))
 
 
 def _drawn(values: Floats, epochs: Ints) -> list[float | str | None]:

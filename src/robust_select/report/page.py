@@ -30,6 +30,7 @@ from robust_select.report.card import (
     sentence,
 )
 from robust_select.report.data import count_shown, page_data, script_json, stability_data
+from robust_select.report.evidence import count_unused
 from robust_select.report.playground import Playground, playground_data
 from robust_select.report.pruning import pruning_html
 from robust_select.report.sources import Sources, sources_data, sources_html
@@ -77,7 +78,8 @@ def write_page(
             there under "robust-select" or "Python" replaces the version that writes the page.
         base: name of the base model, the one that the others vary; it gets a star.
         playground: what other settings would have selected; the page then has controls for them.
-        curves: scores with curves, to show how stable the ranking is from epoch to epoch; by default the result's.
+        curves: scores with curves, replicates numbered as the result's; by default the result's. All of them show how
+            stable the ranking is from epoch to epoch, those of instances that the selection used are drawn.
         sources: what is known of the sources of randomness of the candidates.
 
     Raises:
@@ -215,7 +217,8 @@ def _data(
     data = page_data(result, base, curves)
     table = result.table if curves is None else curves
     if table.curves is not None:
-        data["stability"] = stability_data(table, result.direction, result.criterion)
+        found = stability_data(table, result.direction, result.criterion)
+        data["stability"] = {**found, "nUnused": count_unused(table, result)}
     if sources is not None:
         data["sources"] = sources_data(sources, result.selected)
     return data

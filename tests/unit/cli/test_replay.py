@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 import robust_select.report.page
+from robust_select.core.tables import Table
 from robust_select.report.page import write_page
 
 KEYS = {
@@ -143,6 +144,21 @@ def test_html_and_figures(invoke, table, tmp_path, monkeypatch):
         "16-mean-spread.svg",
     ]
     assert all(name in done.stdout for name in [*names, "page.html"])
+
+
+def test_the_page_gets_curves_in_the_order_of_the_replay(invoke, tmp_path, monkeypatch):
+    spy = create_autospec(write_page)
+    monkeypatch.setattr(robust_select.report.page, "write_page", spy)
+    curves = np.random.default_rng(0).uniform(size=(3, 5, 4))
+    written = Table(("a", "b", "c"), curves[..., -1], curves=curves)
+    written.to_frame().to_csv(tmp_path / "curves.csv", index=False)
+    done = invoke("replay", tmp_path / "curves.csv", "--order", "4,0,2", "--html", tmp_path / "page.html")
+    assert done.exit_code == 0, done.stderr
+    result, given = spy.call_args.args[0], spy.call_args.kwargs["curves"]
+    np.testing.assert_allclose(given.curves, curves[:, [4, 0, 2]])
+    used = result.table.scores
+    known = ~np.isnan(used)
+    np.testing.assert_array_equal(given.scores[:, : used.shape[1]][known], used[known])
 
 
 def test_json_file_and_standard_output_are_the_same(invoke, table, tmp_path):

@@ -8,10 +8,10 @@ from robust_select.analysis.fractions import criterion_fractions
 from robust_select.analysis.histograms import score_histograms
 from robust_select.core.tables import Table
 from robust_select.report.data import page_data
-from robust_select.report.evidence import bins_data, curves_data, top_n_data
+from robust_select.report.evidence import bins_data, count_unused, curves_data, top_n_data, used_curves
 from robust_select.report.numbers import plain_numbers
 from robust_select.select.replay import replay
-from robust_select.select.rules import Exhaustive, TopTwo
+from robust_select.select.rules import Exhaustive, Halving, TopTwo
 from robust_select.stats.criteria import criterion
 
 
@@ -66,6 +66,34 @@ def test_curves_take_no_more_room_than_there_is(monkeypatch):
         *(False, False),
         *("none", "none"),
     ]
+
+
+def test_curves_of_instances_that_nobody_asked_for_are_not_drawn():
+    """Halving of four: two of the warm-up each, then one more of the better half; six replicates are in the table."""
+    table = table_with_curves(4, 6, 3)
+    scores = table.scores + np.arange(4.0)[:, None]
+    table = Table(table.candidates, scores, curves=table.curves)
+    result = replay(table, Halving(warmup=2), criterion("mean"))
+    data = page_data(result, curves=table)
+    assert [one["nCurves"] for one in data["curves"]["of"]] == data["instances"]
+    assert sum(data["instances"]) == result.trainings < table.scores.size
+    for name, found in zip(data["names"], data["curves"]["of"], strict=True):
+        row = table.candidates.index(name)
+        np.testing.assert_allclose(found["curves"], table.curves[row, : len(found["curves"])], rtol=1e-3)
+    assert count_unused(table, result) == table.scores.size - result.trainings
+
+
+def test_curves_of_stopped_instances_and_of_unknown_candidates():
+    """Who was stopped by its epochs has a curve and no score; a candidate that the result lacks has no curve."""
+    table = table_with_curves(2, 2, 3)
+    scores = np.array([[1.0, 1.1], [np.nan, np.nan]])
+    table = Table(("a", "b"), scores, curves=table.curves, stopped=np.array([[0, 0], [2, 0]]))
+    result = replay(table, Exhaustive(2), criterion("mean"))
+    assert np.isnan(used_curves(table, result).curves[1]).all(axis=1).tolist() == [False, True]
+    other = Table(("a", "z"), np.ones((2, 2)), curves=table.curves)
+    assert np.isnan(used_curves(other, result).curves[1]).all()
+    assert not np.isnan(used_curves(other, result).curves[0]).any()
+    assert used_curves(result.table, result) is result.table
 
 
 def test_the_top_n_end_where_nothing_is_missing():
