@@ -73,6 +73,18 @@ def figure_02() -> Axes:
     return draw_tau_densities(score_densities(found.tau.T), found.tau)
 
 
+@figure("02-fashion-tau", "2b · The same for clothes", "validation/images/results/fashion-one-cycle-1000.csv")
+def figure_02b() -> Axes:
+    """Small residual networks on Fashion-MNIST, one-cycle: which is best is known in the last epochs only."""
+    from robust_select.analysis.distributions import score_densities
+    from robust_select.analysis.stability import stability
+    from robust_select.core.tables import read_table
+    from robust_select.report.figures import draw_tau_densities
+
+    found = stability(read_table("validation/images/results/fashion-one-cycle-1000.csv"))
+    return draw_tau_densities(score_densities(found.tau.T), found.tau)
+
+
 @figure("03-overlap-by-epoch", "3 · Overlap of the top candidates by epoch", IMAGES)
 def figure_03() -> Axes:
     """Which share of the top tenth after an epoch is in the top tenth at the end."""
@@ -202,6 +214,20 @@ def figure_10() -> Axes:
     ax = draw_selection_path(selection_path(result), "q3+iqr [misread share]", result.selected, base="logistic C=1")
     make_logarithmic(ax.yaxis)
     return ax
+
+
+@figure("10-fashion-path", "10b · The same for clothes", "validation/images/results/fashion-one-cycle-500.csv")
+def figure_10b() -> Axes:
+    """Halving on 18 residual networks that learn Fashion-MNIST from 500 images; the base model is starred."""
+    import robust_select as rs
+    from robust_select.analysis.path import selection_path
+    from robust_select.problems.images import small_residual
+    from robust_select.report.figures import draw_selection_path
+
+    table = rs.read_table("validation/images/results/fashion-one-cycle-500.csv")
+    result = rs.replay(table, rs.Halving(warmup=4), rs.criterion("q3+iqr"))
+    base = next(made.name for made in small_residual() if made.is_base)
+    return draw_selection_path(selection_path(result), "q3+iqr of the error", result.selected, base=base)
 
 
 @figure("11-score-densities", "11 · Score densities of all candidates", "benchmarks/data/digits.csv")
