@@ -13,6 +13,7 @@ import csv
 import datetime
 import itertools
 import json
+import os
 import platform
 import tempfile
 import time
@@ -52,6 +53,8 @@ class Row:
         twice: trainings that were recorded and yet trained again, or are in the ledger twice.
         changed: studies that ended otherwise than the same study left alone.
         in_flight: trainings that had just finished and were not recorded yet: they were trained again.
+        told: how often a message said what happened. A study that is killed cannot say anything, and one that stops
+            at Ctrl-C says so by its exit code here; a training that returns nan has diverged, without a message.
         said: the message, the first time that there was one; names of files left out.
         seconds: that it took.
     """
@@ -63,6 +66,7 @@ class Row:
     twice: int
     changed: int
     in_flight: int
+    told: int
     said: str
     seconds: float
 
@@ -96,6 +100,8 @@ class Campaign:
             yield self.strikes("Ctrl-C", "significance", executor, _once, n_repeats)
             yield self.strikes("Ctrl-C twice", "significance", executor, _twice, n_repeats)
         for name, strike in LEDGER_STRIKES.items():
+            if strike is striking.forbid and not striking.can_forbid(self._folder):
+                continue
             for executor in EXECUTORS:
                 yield self.ledger_strikes(name, executor, strike, n_repeats)
         yield self.read_only(n_repeats)
@@ -115,7 +121,7 @@ class Campaign:
             moments = striking.moments_of(next(self._seeds), min(_STRIKES_A_STUDY, n - at), self.alone(rule), first)
             order = Order(str(self._new_folder()), rule, EXECUTORS[executor])
             tally.add(striking.run_under_fire(self._nurseries[0], order, moments, strike, self.alone(rule)))
-        return _row(fault, f"{rule}, {executor}", tally, began)
+        return _row(fault, f"{rule}, {executor}", tally, time.monotonic() - began)
 
     def ledger_strikes(self, fault: str, executor: str, strike: Strike, n: int) -> Row:
         """Strike the ledger of a study that goes on after Ctrl-C, and do what the message says."""
@@ -128,7 +134,7 @@ class Campaign:
                 striking.run_under_fire(self._nurseries[0], order, moments, strikes, alone, striking.put_back, 1)
             )
         tally.n_strikes -= n  # Ctrl-C came first
-        return _row(fault, f"significance, {executor}", tally, began)
+        return _row(fault, f"significance, {executor}", tally, time.monotonic() - began)
 
     def read_only(self, n: int) -> Row:
         """Start a study again while its folder is read-only, and once more when it is not."""
@@ -151,7 +157,7 @@ class Campaign:
             found = striking.run_under_fire(self._nurseries[0], Order(str(folder)), moments, _once[0], alone, refuse)
             found.n_strikes = 0
             tally.add(found)
-        return _row("folder read-only at the start", "significance, in-process", tally, began)
+        return _row("folder read-only at the start", "significance, in-process", tally, time.monotonic() - began)
 
     def disk_full_from_the_beginning(self, n: int) -> Row:
         """Start a study where nothing can be written, and again where it can."""
@@ -163,7 +169,9 @@ class Campaign:
             found = striking.run_under_fire(self._nurseries[0], Order(str(folder)), [], _once[0], alone)
             found.add(Tally(1, codes=[code], said=said))
             tally.add(found)
-        return _row("disk full before the ledger is made", "significance, in-process", tally, began)
+        return _row(
+            "disk full before the ledger is made", "significance, in-process", tally, time.monotonic() - began
+        )
 
     def clock_back(self, executor: str, n: int) -> Row:
         """Let the clock go back by a day whenever it is read, in a study that is killed once."""
@@ -172,7 +180,7 @@ class Campaign:
             order = Order(str(self._new_folder()), workers=EXECUTORS[executor], is_clock_back=True)
             moments = striking.moments_of(next(self._seeds), 2, alone, first=4)[1:]
             tally.add(striking.run_under_fire(self._nurseries[0], order, moments, striking.kill(True), alone))
-        return _row("clock goes back; killed once", f"significance, {executor}", tally, began)
+        return _row("clock goes back; killed once", f"significance, {executor}", tally, time.monotonic() - began)
 
     def two_coordinators(self, at_once: bool, n: int) -> Row:
         """Start a study twice."""
@@ -181,7 +189,7 @@ class Campaign:
             order = Order(str(self._new_folder()))
             tally.add(striking.run_two(self._nurseries, order, alone, at_once))
         when = "at the same moment" if at_once else "one after the other"
-        return _row(f"two coordinators, started {when}", "significance, in-process", tally, began)
+        return _row(f"two coordinators, started {when}", "significance, in-process", tally, time.monotonic() - began)
 
     def trainers(self, executor: str, n: int) -> Iterator[Row]:
         """Run studies in which one replicate of each candidate commits the fault that it is named by."""
@@ -195,9 +203,9 @@ class Campaign:
             found = train_badly(guilty, n_workers, self._new_folder() / "study.db")
             for name, tally in found.items():
                 tallies[name].add(tally)
+        seconds = (time.monotonic() - began) / len(tallies)  # they are all in the same studies
         for name, tally in tallies.items():
-            yield _row(f"a training {name}", f"exhaustive, {executor}", tally, began)
-            began = time.monotonic()
+            yield _row(f"a training {name}", f"exhaustive, {executor}", tally, seconds)
 
     def alone(self, rule: str) -> dict[str, Any]:
         """Give the result of the study that is left alone."""
@@ -220,6 +228,7 @@ LEDGER_STRIKES: Mapping[str, Strike] = {
     "ledger cut to half its size": striking.truncate,
     "ledger overwritten with zeros": striking.overwrite,
     "disk full": striking.fill_disk,
+    "ledger made read-only": striking.forbid,
 }
 
 
@@ -271,7 +280,7 @@ def train_badly(guilty: Mapping[str, int], n_workers: int, ledger: Path) -> dict
     return tallies
 
 
-def _row(fault: str, where: str, tally: Tally, began: float) -> Row:
+def _row(fault: str, where: str, tally: Tally, seconds: float) -> Row:
     unforeseen = set(tally.codes) - {0, FAILED, INTERRUPTED, -9}
     if unforeseen:
         raise RuntimeError(f"{fault}, {where}: a study ended with exit code {sorted(unforeseen)}")
@@ -287,24 +296,27 @@ def _row(fault: str, where: str, tally: Tally, began: float) -> Row:
         tally.n_twice,
         tally.n_changed,
         tally.n_in_flight,
+        len(tally.said),
         said if len(said) <= _MOST_SAID else f"{said[:_MOST_SAID]}...",
-        round(time.monotonic() - began, 1),
+        round(seconds, 1),
     )
 
 
 def table(rows: Sequence[Row]) -> str:
     """Write rows for people to read."""
     width = max(len(row.fault) for row in rows)
-    lines = [f"{'fault':{width}}  {'rule, executor':26}  injected  lost  twice  changed  in flight  seconds"]
+    lines = [f"{'fault':{width}}  {'rule, executor':26}  injected  lost  twice  changed  in flight  told  seconds"]
     lines += [
         f"{row.fault:{width}}  {row.where:26}  {row.injected:8}  {row.lost:4}  {row.twice:5}  {row.changed:7}  "
-        f"{row.in_flight:9}  {row.seconds:7.1f}"
+        f"{row.in_flight:9}  {row.told:4}  {row.seconds:7.1f}"
         for row in rows
     ]
-    total = [
-        sum(getattr(row, name) for row in rows) for name in ("injected", "lost", "twice", "changed", "in_flight")
-    ]
-    lines.append(f"{'all':{width}}  {'':26}  {total[0]:8}  {total[1]:4}  {total[2]:5}  {total[3]:7}  {total[4]:9}")
+    names = ("injected", "lost", "twice", "changed", "in_flight", "told", "seconds")
+    total = {name: sum(getattr(row, name) for row in rows) for name in names}
+    lines.append(
+        f"{'all':{width}}  {'':26}  {total['injected']:8}  {total['lost']:4}  {total['twice']:5}  "
+        f"{total['changed']:7}  {total['in_flight']:9}  {total['told']:4}  {total['seconds']:7.1f}"
+    )
     return "\n".join(lines)
 
 
@@ -315,6 +327,8 @@ def save(rows: Sequence[Row], settings: Mapping[str, Any]) -> None:
         "date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}",
         "machine": f"{platform.machine()}, {platform.system()} {platform.release()}",
         "python": platform.python_version(),
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[2], 1),
     }
     said = {row.fault: row.said for row in rows if row.said}
     text = f"{about}\n\n{table(rows)}\n\nWhat was said:\n" + "".join(

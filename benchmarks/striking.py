@@ -306,6 +306,35 @@ def fill_disk(run: Run) -> None:
     run.open_gate()
 
 
+def forbid(run: Run) -> None:
+    """Let nobody write to the ledger any more, who has opened it neither; needs root.
+
+    SQLite's ``-shm`` is left alone: it is mapped, and the kernel ends whoever writes to an immutable map (SIGBUS).
+    """
+    if not _works("chattr", "+i", *_files_of(run.folder)):
+        raise RuntimeError(f"chattr +i does not work in {run.folder}")
+    run.open_gate()
+
+
+def permit(folder: Path) -> None:
+    """Let the ledger be written to again."""
+    _works("chattr", "-i", *_files_of(folder))
+
+
+def can_forbid(folder: Path) -> bool:
+    """Say whether files of a folder can be made immutable."""
+    path = folder / "immutable"
+    path.touch()
+    is_possible = _works("chattr", "+i", str(path))
+    _works("chattr", "-i", str(path))
+    path.unlink()
+    return is_possible
+
+
+def _files_of(folder: Path) -> list[str]:
+    return [str(path) for path in (folder / "study.db", folder / "study.db-wal") if path.exists()]
+
+
 def delete(run: Run) -> None:
     """Delete the ledger and the files beside it."""
     for path in run.folder.glob("study.db*"):
@@ -348,6 +377,7 @@ def back_up(folder: Path) -> Path:
 
 def put_back(folder: Path) -> None:
     """Do what the message says: put the copy that was saved in the ledger's place; the backup if there is none."""
+    permit(folder)
     saved = sorted(folder.glob("study-rescued*.db"))
     if not saved:
         try:

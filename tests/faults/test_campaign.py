@@ -2,7 +2,7 @@
 
 import pytest
 from benchmarks import faults
-from benchmarks.striking import open_nursery
+from benchmarks.striking import can_forbid, open_nursery
 
 
 @pytest.fixture(scope="module")
@@ -23,11 +23,15 @@ def assert_harmless(row, n):
         ("ledger cut to half its size", "was cut short"),
         ("ledger overwritten with zeros", "overwritten by somebody else"),
         ("disk full", "make room"),
+        ("ledger made read-only", "make it writable"),
     ],
 )
-def test_what_happens_to_a_ledger_under_a_running_study(campaign, fault, words):
+def test_what_happens_to_a_ledger_under_a_running_study(campaign, tmp_path, fault, words):
+    if fault == "ledger made read-only" and not can_forbid(tmp_path):
+        pytest.skip("no right to make files immutable")
     row = campaign.ledger_strikes(fault, "in-process", faults.LEDGER_STRIKES[fault], 1)
     assert_harmless(row, 1)
+    assert row.told == 1
     assert words in row.said
 
 
