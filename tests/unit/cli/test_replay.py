@@ -138,6 +138,7 @@ def test_html_and_figures(invoke, table, tmp_path, monkeypatch):
         "04-criterion-fractions.svg",
         "10-selection-path.svg",
         "11-score-densities.svg",
+        "12-by-step.svg",
         "12-trainings.svg",
         "14-top-n.svg",
         "15-step-times.svg",

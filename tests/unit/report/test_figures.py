@@ -11,13 +11,14 @@ from matplotlib.figure import Figure
 from robust_select.analysis.distributions import score_densities
 from robust_select.analysis.front import spread_front
 from robust_select.analysis.path import selection_path
-from robust_select.analysis.trainings import TrainingCounts, training_counts
+from robust_select.analysis.trainings import StepCounts, TrainingCounts, trained_by_step, training_counts
 from robust_select.core.errors import InputError
 from robust_select.core.tables import Table
 from robust_select.report.figures import (
     draw_mean_spread,
     draw_score_densities,
     draw_selection_path,
+    draw_trained_by_step,
     draw_trainings,
     save_figures,
 )
@@ -129,11 +130,34 @@ def test_a_bar_is_as_long_as_its_candidate_was_trained(uneven):
     assert set(labels(ax)) == {"selected", "discarded", *(["not told apart from it"] if are_others_left else [])}
 
 
+def test_bars_differ_without_colour():
+    """Grey prints orange, blue and grey alike: one is full, one hatched, one hollow."""
+    found = TrainingCounts(("a", "b", "c"), np.array([5, 4, 3]), np.array([True, True, False]))
+    looks = [(mpl.colors.to_hex(bar.get_facecolor()), bar.get_hatch()) for bar in draw_trainings(found, "a").patches]
+    assert looks == [(SELECTED.lower(), None), ("#ffffff", "//////"), ("#ffffff", None)]
+
+
+def test_candidates_by_step_are_drawn_as_they_are(result, uneven):
+    found = {"halving": trained_by_step(result), "top-two": trained_by_step(uneven)}
+    ax = draw_trained_by_step({**found, "nothing yet": StepCounts(np.zeros(0, dtype=int), np.zeros(0, dtype=int))})
+    assert labels(ax) == ["halving", "top-two"]
+    for line, one in zip(ax.lines, found.values(), strict=True):
+        np.testing.assert_array_equal(line.get_xdata(), one.steps)
+        np.testing.assert_array_equal(line.get_ydata(), one.counts)
+    assert len({(line.get_linestyle(), line.get_marker(), line.get_color()) for line in ax.lines}) == 2
+    long = StepCounts(np.arange(1, 501), np.full(500, 7))
+    ax = draw_trained_by_step({"long": long})
+    assert (ax.get_xscale(), ax.get_yscale(), ax.get_ylim()[0]) == ("log", "linear", 0)
+    assert len(long.steps) / ax.lines[0].get_markevery() <= 30
+    assert draw_trained_by_step({}).get_legend() is None
+
+
 def test_many_candidates_are_a_staircase():
     counts = np.repeat([30, 8, 4, 2], [1, 9, 40, 50])
     names = tuple(f"c{row}" for row in range(100))
     ax = draw_trainings(TrainingCounts(names, counts, np.arange(100) < 3), "c0", base="c20")
     assert len(ax.patches) == 3
+    assert len({(str(stairs.get_linestyle()), stairs.get_linewidth()) for stairs in ax.patches}) == 3
     drawn = {mpl.colors.to_hex(stairs.get_edgecolor()).upper(): stairs.get_data() for stairs in ax.patches}
     for colour, rows in ((SELECTED, slice(0, 1)), (LEFT, slice(1, 3)), (DISCARDED, slice(3, 100))):
         values = drawn[colour].values
@@ -173,6 +197,7 @@ def test_saves_one_column_wide_and_the_same_bytes_each_time(result, tmp_path, fo
             "05-score-histogram",
             "10-selection-path",
             "11-score-densities",
+            "12-by-step",
             "12-trainings",
             "14-top-n",
             "16-mean-spread",
@@ -191,13 +216,13 @@ def test_what_is_not_drawn_is_said_with_its_reason(result, tmp_path):
     assert not set(said) & set(stems)
     assert sorted([*said, *stems]) == [
         *("01-epoch-scores", "02-tau-by-epoch", "03-overlap-by-epoch", "04-criterion-fractions"),
-        *("05-score-histogram", "07-curves", "10-selection-path", "11-score-densities", "12-trainings", "14-top-n"),
-        *("15-step-times", "16-mean-spread"),
+        *("05-score-histogram", "07-curves", "10-selection-path", "11-score-densities", "12-by-step"),
+        *("12-trainings", "14-top-n", "15-step-times", "16-mean-spread"),
     ]
     assert said["01-epoch-scores"] == "the instances have no curves"
     assert said["15-step-times"] == "no training time is known"
     begun = dict(figures_left_out(result_of(Selection(["a", "b"], Halving(warmup=2), criterion("mean"))), []))
-    assert begun["10-selection-path"] == "no step has been decided"
+    assert begun["12-by-step"] == begun["10-selection-path"] == "no step has been decided"
     assert begun["14-top-n"] == "2 candidates have no score"
     alone = replay(Table(("a",), np.ones((1, 3)), np.ones((1, 3))), Halving(warmup=2), criterion("mean"))
     said = dict(figures_left_out(alone, []))

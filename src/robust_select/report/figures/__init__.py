@@ -18,7 +18,7 @@ from robust_select.analysis.path import selection_path
 from robust_select.analysis.stability import epoch_scores
 from robust_select.analysis.stability import stability as stability_of  # a module beside this one has its name
 from robust_select.analysis.times import step_times
-from robust_select.analysis.trainings import training_counts
+from robust_select.analysis.trainings import trained_by_step, training_counts
 from robust_select.core.errors import InputError
 from robust_select.report.figures.chosen import draw_top_n
 from robust_select.report.figures.costs import draw_rule_costs
@@ -34,7 +34,7 @@ from robust_select.report.figures.sources import draw_sources
 from robust_select.report.figures.stability import draw_epoch_scores, draw_overlap, draw_tau_densities
 from robust_select.report.figures.style import Axes, figure_of, house_style, make_logarithmic, spans_decades
 from robust_select.report.figures.times import draw_step_times
-from robust_select.report.figures.trainings import draw_trainings
+from robust_select.report.figures.trainings import draw_trained_by_step, draw_trainings
 from robust_select.select.result import Result
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "draw_step_times",
     "draw_tau_densities",
     "draw_top_n",
+    "draw_trained_by_step",
     "draw_trainings",
     "house_style",
     "save_figure",
@@ -193,6 +194,7 @@ def _draw_selection(result: Result, base: str | None, unit: str) -> dict[str, Ax
         if spans_decades(path.values):
             make_logarithmic(ax.yaxis)
         drawn["10-selection-path"] = ax
+        drawn["12-by-step"] = draw_trained_by_step({result.rule: trained_by_step(result)})
     drawn["12-trainings"] = draw_trainings(training_counts(result), result.selected, base)
     times = step_times(result)
     if times is not None:

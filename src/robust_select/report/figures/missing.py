@@ -69,6 +69,7 @@ _REASONS: dict[str, Callable[[Result], str]] = {
     "05-score-histogram": lambda result: "the selected candidate has fewer than five finite scores",
     "07-curves": _no_curves,
     "10-selection-path": lambda result: "no step has been decided",
+    "12-by-step": lambda result: "no step has been decided",
     "14-top-n": _no_top_n,
     "15-step-times": _no_times,
 }
