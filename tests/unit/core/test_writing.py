@@ -8,6 +8,7 @@ import pytest
 
 from robust_select.core.errors import InputError
 from robust_select.core.files import replacing
+from robust_select.core.frames import read_frame
 from robust_select.core.writing import write_frames
 
 PIECES = [
@@ -15,13 +16,13 @@ PIECES = [
     pd.DataFrame({"candidate": ["b"], "score": [5e-324], "n": [3], "kind": [None]}),
     pd.DataFrame({"candidate": ['☃, "b"'], "score": [-1.0], "n": [2**53], "kind": ["y"]}),
 ]
-READERS = {"t.csv": pd.read_csv, "t.parquet": pd.read_parquet}
+READERS = ("t.csv", "t.parquet")
 
 
 @pytest.mark.parametrize("name", READERS)
 def test_pieces_are_one_table(tmp_path, name):
     assert write_frames(iter(PIECES), tmp_path / name) == 4
-    found = READERS[name](tmp_path / name)
+    found = read_frame(tmp_path / name)
     expected = pd.concat(PIECES, ignore_index=True)
     assert found["candidate"].tolist() == expected["candidate"].tolist()
     np.testing.assert_array_equal(found["score"], expected["score"])
