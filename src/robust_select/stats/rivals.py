@@ -11,7 +11,6 @@ from scipy.stats import qmc
 
 from robust_select.core.protocols import Bools, Floats, Ints
 from robust_select.stats.criteria import criterion
-from robust_select.stats.crowds import Observed, beating
 from robust_select.stats.posteriors import Posterior, posterior
 
 _N_NODES = 64
@@ -22,7 +21,6 @@ _PRIOR_PAIRS = 10.0  # so many pairs of replicates is the common correlation wor
 _PRIOR_REPLICATES = 4.0  # so many replicates is no correlation at all worth against the common one
 _LARGEST_CORRELATION = 0.95
 _LEAST_SKEWNESS = -0.5
-_LEAST_CROWD = 3
 _BENT_FROM = 2.0  # standard deviations of the leader: so far above its value losses begin to count by their logarithm
 
 
@@ -154,8 +152,6 @@ def _compare(found: Posterior, leader: int, tolerance: float) -> Rivals:
         with np.errstate(invalid="ignore", divide="ignore"):
             ratio = np.where(variance > 0, -apart / np.sqrt(variance), np.where(apart > 0, -np.inf, 0.0))
         probabilities = special.ndtr(ratio).mean(axis=1)
-        if shape.k == 0:
-            probabilities = _among_all(found, leader, tolerance, rho, difference - tolerance, probabilities)
         if shape.k >= 0 and shape.skewness >= _LEAST_SKEWNESS:
             probabilities = np.minimum(probabilities, _by_signs(found, leader, tolerance))
             probabilities = np.minimum(probabilities, _by_bending(found, leader, tolerance))
@@ -163,31 +159,6 @@ def _compare(found: Posterior, leader: int, tolerance: float) -> Rivals:
     probabilities = np.where(np.isinf(found.values), hopeful, probabilities)
     probabilities[leader] = 0.0
     return Rivals(leader, probabilities, rho, tolerance, found)
-
-
-def _among_all(found: Posterior, leader: int, tolerance: float, rho: Floats, shifts: Floats, alone: Floats) -> Floats:
-    """Compare locations under a prior that all usable candidates have told; (C,) probabilities.
-
-    Of two candidates nothing is learnt; where one cannot be told from a constant, nothing is asked.
-    """
-    shape, n, scales = found.shape, found.counts.astype(float), found.scales
-    shared = np.maximum(rho, 0.0)
-    own = shape.own_variance * found.own_shares**2 * scales**2 / n
-    variances = mean_variance(scales, scales[leader], rho, n, float(n[leader])) + own + own[leader]
-    rows = np.flatnonzero(np.isfinite(found.values))
-    if len(rows) < _LEAST_CROWD or not (variances[rows] > 0).all():
-        return alone
-    seen = Observed(
-        leader=int(np.searchsorted(rows, leader)),
-        shifts=shifts[rows],
-        variances=variances[rows],
-        own=np.minimum(scales**2 * (1 - shared) / n + own, variances)[rows],
-        leaders_own=(scales[leader] ** 2 * (1 - shared) / n[leader] + own[leader])[rows],
-        freedoms=found.freedoms[rows],
-    )
-    probabilities = alone.copy()
-    probabilities[rows] = beating(seen, tolerance)
-    return probabilities
 
 
 def _by_signs(found: Posterior, leader: int, tolerance: float) -> Floats:

@@ -22,16 +22,49 @@ def test_probabilities_are_those_of_drawn_posteriors(counts):
     losses[1:, counts[1] :] = np.nan
     found = posterior(losses, criterion("mean"))
     compared = rivals(found, 0, tolerance=0.1)
-    rng = np.random.default_rng(0)
-    scales = found.scales * np.sqrt(found.freedoms / rng.chisquare(found.freedoms, (40_000, 30)))
-    means = found.means + scales / np.sqrt(found.counts) * rng.normal(size=scales.shape)
-    drawn = np.mean(means < means[:, :1] - 0.1, axis=0)
-    drawn[0] = 0
+    leader = drawn_means(found, 0)[:, :1]
+    drawn = np.mean(drawn_means(found, 1) < leader - 0.1, axis=0)
+    bent = posterior(bent_from(losses, found.values[0], 2 * found.scales[0]), criterion("mean"))
+    bounds = np.mean(drawn_means(bent, 2) < leader - 0.1, axis=0)
     n_good = np.sum(losses <= found.values[0] - 0.1, axis=1)  # nan is not below
-    drawn = np.minimum(drawn, stats.binom.cdf(n_good, found.counts, 0.5))
+    drawn = np.minimum(np.minimum(drawn, bounds), stats.binom.cdf(n_good, found.counts, 0.5))
     independent = np.abs(compared.correlations) < 0.2
+    independent[0] = False
     assert independent.sum() > 10
     assert compared.probabilities[independent] == pytest.approx(drawn[independent], abs=0.04)
+
+
+def drawn_means(found, seed):
+    """Draw from each candidate's posterior by itself: a scaled inverse chi-squared variance, then a normal mean."""
+    rng = np.random.default_rng(seed)
+    scales = found.scales * np.sqrt(found.freedoms / rng.chisquare(found.freedoms, (40_000, len(found.scales))))
+    return found.means + scales / np.sqrt(found.counts) * rng.normal(size=scales.shape)
+
+
+def bent_from(losses, level, width):
+    return np.where(losses > level, level + width * np.log1p(np.maximum(losses - level, 0) / width), losses)
+
+
+def test_losses_far_above_the_leaders_count_by_their_logarithm():
+    """A candidate a hundred times as bad as the leader, with a spread to match, is nearly ruled out by three."""
+    rng = np.random.default_rng(8)
+    near = rng.normal(1.0, 0.1, (8, 6))
+    far = np.exp(rng.normal(np.log(100), 1.0, (30, 6)))
+    losses = np.concatenate([near, far])
+    losses[8:, 3:] = np.nan
+    found = posterior(losses, criterion("mean"))
+    compared = rivals(found, int(np.argmin(found.values)))
+    signs_alone = 0.5**3
+    assert compared.probabilities[8:].mean() < 0.2 * signs_alone
+
+
+def test_the_bound_on_the_bent_scale_holds_for_a_rare_but_large_loss():
+    """E f(X) <= f(E X): a candidate that is better on average though a few of its scores are far worse stays in."""
+    rng = np.random.default_rng(9)
+    losses = np.concatenate([rng.normal(1.0, 0.1, (8, 40)), 0.5 + rng.exponential(0.3, (3, 40))])
+    found = posterior(losses, criterion("mean"))
+    compared = rivals(found, int(np.argmin(found.values[:8])))
+    assert compared.probabilities[8:].min() > 0.95
 
 
 def test_a_spread_is_compared_like_a_ratio_of_variances():
