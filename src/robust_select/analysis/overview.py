@@ -57,6 +57,7 @@ class Overview:
         margin: to the closest rival; None if there is none, or no usable score in common.
         winner: what the selected candidate is like, free of the winner's curse.
         tolerance: differences of the criterion below it did not matter to the rule; None where it knows no tolerance.
+        n_ahead: candidates with fewer instances whose criterion is better than that of the selected one.
     """
 
     n_candidates: int
@@ -81,6 +82,7 @@ class Overview:
     margin: Margin | None
     winner: Winner
     tolerance: float | None = None
+    n_ahead: int = 0
 
 
 def overview(result: Result) -> Overview:
@@ -108,6 +110,7 @@ def overview(result: Result) -> Overview:
     rivals = [str(name) for name in summary["candidate"] if name != result.selected]
     first = summary.iloc[0]
     most = int(counts.max(initial=0))
+    values = result.criterion(losses)
     return Overview(
         n_candidates=table.n_candidates,
         selected=result.selected,
@@ -131,6 +134,7 @@ def overview(result: Result) -> Overview:
         margin=_margin(losses, row, table.candidates.index(rivals[0]), rivals[0]) if rivals else None,
         winner=winner(result),
         tolerance=result.tolerance,
+        n_ahead=int(((values < values[row]) & (counts < counts[row])).sum()),
     )
 
 

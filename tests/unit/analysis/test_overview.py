@@ -58,3 +58,11 @@ def test_takes_over_what_the_rule_knows():
     assert overview(plain).confidence is None
     found = overview(replace(plain, confidence=0.97, equivalent=("c0", "c1")))
     assert (found.confidence, found.equivalent) == (0.97, ("c0", "c1"))
+
+
+@pytest.mark.parametrize(("sign", "direction"), [(1, "minimize"), (-1, "maximize")])
+def test_who_is_ahead_on_fewer_instances_is_counted(sign, direction):
+    """c2 and c3 are discarded after two instances; c0 is selected after three, the last of which was a bad one."""
+    scores = sign * np.array([[1.0, 1.0, 4.0], [1.1, 1.1, 9.0], [1.2, 1.2, 1.2], [5.0, 5.0, 5.0]])
+    assert overview(halved(scores, direction=direction)).n_ahead == 1
+    assert overview(halved(scores[[0, 1, 3, 3]], direction=direction)).n_ahead == 0

@@ -201,6 +201,14 @@ def test_where_the_posterior_is_too_sure_is_a_caveat():
         assert not any("selected more often than that" in text for text in caveats(other))
 
 
+def test_who_looks_better_on_fewer_instances_is_a_caveat_of_top_two():
+    sure = replace(found(), rule="top-two", confidence=0.9734, n_ahead=1)
+    assert any(text.startswith("1 other has a better mean in the table, on fewer") for text in caveats(sure))
+    assert any(text.startswith("3 others have a better mean") for text in caveats(replace(sure, n_ahead=3)))
+    for other in (replace(sure, n_ahead=0), replace(sure, rule="halving")):
+        assert not any("on fewer instances" in text for text in caveats(other))
+
+
 def test_the_probability_of_top_two_is_a_posterior_one():
     sure = replace(found(), rule="top-two", confidence=0.9734)
     assert headline(sure)[1].startswith("The posterior probability, given these scores, that no other candidate")
