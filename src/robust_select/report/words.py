@@ -233,8 +233,8 @@ def caveats(found: Overview) -> tuple[str, ...]:
     if found.rule == "top-two" and found.n_ahead:
         verb = "has" if found.n_ahead == 1 else "have"
         texts.append(
-            f"{_count(found.n_ahead, 'other')} {verb} a better {found.criterion} in the table, on fewer instances: the "
-            "rule goes by an estimate that trusts a number the less, the fewer it rests on."
+            f"{_count(found.n_ahead, 'other')} {verb} a better {found.criterion} in the table, on fewer instances: "
+            "the rule goes by an estimate that trusts a number the less, the fewer it rests on."
         )
     if len(found.remaining) < found.n_candidates:
         texts.append("Candidates discarded early rest on few instances; the figures say on how many.")
