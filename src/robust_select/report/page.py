@@ -336,8 +336,16 @@ def _provenance(result: Result, found: Overview, given: Mapping[str, str]) -> st
     }
     rows = {**given, **{key: value for key, value in computed.items() if key not in given}}
     return "".join(
-        f"<div><dt>{escape(str(key))}</dt><dd>{escape(str(value))}</dd></div>" for key, value in rows.items()
+        f"<div><dt>{escape(key)}</dt><dd>{_provided(key, value)}</dd></div>"
+        for key, value in ((str(key), str(value)) for key, value in rows.items())
     )
+
+
+def _provided(key: str, value: str) -> str:
+    """Give a line as it is, and a whole file in a box of its own, so that it is seen where the file goes on."""
+    if "\n" not in value.strip():
+        return escape(value)
+    return f'<pre tabindex="0" aria-label="{escape(key)}">{escape(value.strip())}</pre>'
 
 
 def _criterion_text(result: Result) -> str:

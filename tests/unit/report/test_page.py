@@ -189,6 +189,11 @@ def test_provenance_is_shown_and_wins(tmp_path):
     assert "<dt>Steps</dt><dd>1; candidates left after each: 1</dd>" in html
 
 
+def test_a_whole_file_stands_in_a_box_that_the_keyboard_reaches():
+    html = page_html(result_for("ab"), provenance={"Study file": "# <what>\nname = 'a'\n"})
+    assert '<pre tabindex="0" aria-label="Study file"># &lt;what&gt;\nname = &#x27;a&#x27;</pre>' in html
+
+
 def test_a_selection_that_has_not_begun_has_a_page():
     result = result_of(Selection(["a", "b"], Halving(warmup=2), criterion("mean")))
     data = json.loads(Reader(page_html(result)).scripts[0])

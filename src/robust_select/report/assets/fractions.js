@@ -1,7 +1,7 @@
 // Which fraction of the candidates has a criterion at least so good, for the six published criteria.
 
 const PUBLISHED = ['min', 'median', 'mean', 'q3', 'q3+iqr', 'max'];
-const LINE_ROLES = ['left', 'selected', 'front', 'ticked', 'base', 'removed'];
+const LINE_ROLES = ['left', 'selected', 'front', 'ticked', 'base', 'most'];
 const DASHES = ['solid', 'dash', 'dot', 'dashdot', 'longdash', 'longdashdot'];
 
 const finiteCriteria = (data) => PUBLISHED.flatMap((name) => data.criteria[name]).filter(isNumber);
