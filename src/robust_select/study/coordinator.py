@@ -8,8 +8,9 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
-from contextlib import contextmanager
+from concurrent.futures import BrokenExecutor, CancelledError, Future
+from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
 
 import numpy as np
 
@@ -63,13 +64,14 @@ def coordinate(
         ExecutorBrokenError: a borrowed executor broke or was shut down.
     """
     in_flight: dict[Future[Outcome], Asked] = {}
+    ended: SimpleQueue[Future[Outcome]] = SimpleQueue()  # looking at thousands of futures each time would take longer
     untold: list[tuple[Asked, Outcome]] = []  # recorded, not flushed
     failures: list[tuple[Asked, Outcome]] | None = None if known else []
     n_doubtful = min(len(candidates), _MOST_CANDIDATES_FAILED_FIRST, selection.n_first_asked)
     n_told, flush_again_at = 0, 0.0
     try:
         while True:
-            n_told += _fill(selection, candidates, seed, known, crew, in_flight)
+            n_told += _fill(selection, candidates, seed, known, crew, in_flight, ended)
             if not in_flight and not untold:
                 if failures and _n_candidates(failures) >= n_doubtful:
                     raise TrainerError(len(failures), failures[0][1].message, failures[0][1].log)
@@ -82,9 +84,9 @@ def coordinate(
                 if selection.is_finished:
                     return
                 continue
-            if not untold and not any(future.done() for future in in_flight):
+            if not untold and ended.empty():
                 crew.start()  # all that can be submitted is: stacks are as full as they get
-            finished = _finished(in_flight, may_block=not untold)
+            finished = _finished(ended, may_block=not untold)
             outcomes = [(in_flight[future], _outcome_of(future)) for future in finished]
             outcomes.sort(key=lambda item: (item[0][1], item[0][0]))
             with interrupts_held():  # else Ctrl-C could hit between writing an outcome and forgetting its future
@@ -134,11 +136,16 @@ def _flush_timed(flush: Callable[[], None]) -> float:
     return ended + min(max(4 * (ended - began), _LEAST_SECONDS_BETWEEN_FLUSHES), _MOST_SECONDS_BETWEEN_FLUSHES)
 
 
-def _finished(in_flight: "dict[Future[Outcome], Asked]", may_block: bool) -> set[Future[Outcome]]:
-    """Find the futures that are done; wait for one if there is nothing better to do."""
-    if not in_flight:
-        return set()
-    return wait(in_flight, timeout=None if may_block else 0, return_when=FIRST_COMPLETED).done
+def _finished(ended: "SimpleQueue[Future[Outcome]]", may_block: bool) -> list[Future[Outcome]]:
+    """Take the futures that are done; wait for one if there is nothing better to do.
+
+    Where Ctrl-C comes in between they are still in flight, and done: they are salvaged.
+    """
+    found = [ended.get()] if may_block else []
+    with suppress(Empty):
+        while True:
+            found.append(ended.get_nowait())
+    return found
 
 
 def _fill(
@@ -148,6 +155,7 @@ def _fill(
     known: Mapping[Asked, Outcome],
     crew: Crew,
     in_flight: "dict[Future[Outcome], Asked]",
+    ended: "SimpleQueue[Future[Outcome]]",
 ) -> int:
     """Submit until the crew has enough; give the number of known outcomes that were told instead."""
     n_told = 0
@@ -164,7 +172,9 @@ def _fill(
             candidate = candidates[position]
             limits = selection.limits(position, replicate)
             instance = Instance(candidate.name, replicate, _seeds(seed, replicate), limits)
-            in_flight[crew.submit(candidate.params, instance)] = (position, replicate)
+            future = crew.submit(candidate.params, instance)
+            in_flight[future] = (position, replicate)
+            future.add_done_callback(ended.put)
     return n_told
 
 

@@ -2,8 +2,8 @@ import contextlib
 import signal
 import threading
 from concurrent.futures import Future
-from concurrent.futures._base import DoneAndNotDoneFutures
 from concurrent.futures.process import BrokenProcessPool
+from queue import SimpleQueue
 
 import pytest
 
@@ -18,7 +18,7 @@ from robust_select.train.executors import InProcess
 
 
 class SlowCrew:
-    """A crew whose futures the test finishes by hand, through what it does when ``wait`` is called."""
+    """A crew whose futures the test finishes by hand, when the coordinator waits for one of them."""
 
     def __init__(self, n_in_flight=4):
         self.n_workers = self.n_in_flight = n_in_flight
@@ -69,13 +69,14 @@ def while_waiting(monkeypatch):
     def set_up(*actions):
         remaining = list(actions)
 
-        def wait(futures, timeout, return_when):
-            if timeout is None:
+        class Ended(SimpleQueue):
+            def get(self):
                 remaining.pop(0)()
-            done = {future for future in futures if future.done()}
-            return DoneAndNotDoneFutures(done, set(futures) - done)
+                while self.empty():
+                    remaining.pop(0)()
+                return super().get()
 
-        monkeypatch.setattr("robust_select.study.coordinator.wait", wait)
+        monkeypatch.setattr("robust_select.study.coordinator.SimpleQueue", Ended)
 
     return set_up
 
