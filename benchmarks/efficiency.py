@@ -37,6 +37,8 @@ from robust_select.stats.criteria import criterion
 FOLDER = Path(__file__).parent / "results"
 CONFIDENCE = 0.95
 N_REPLICATES = 200
+SEED = 20261128
+"""Of the studies that are drawn. No choice in a rule was made while looking at these draws."""
 _COUNTS = (1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200)
 _ALPHAS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.005, 0.001)
 _CONFIDENCES = (0.5, 0.8, 0.95)
@@ -73,7 +75,7 @@ def families(by_name: str, tolerance: float) -> dict[str, tuple[Rule, list[Rule]
 def measure(
     table_name: str, kind: str, by_name: str, n_studies: int, with_peers: bool, only: str
 ) -> list[dict[str, Any]]:
-    """Run everything (or one rule only) on one table and one criterion; one record a selector."""
+    """Run everything (or one rule only, or the peers) on one table and one criterion; one record a selector."""
     table = tables.load(table_name)
     drawn_from = population.fit(table, seed=0).take(tables.easy_and_hard(table, 0)[kind])
     by = criterion(by_name)
@@ -90,8 +92,9 @@ def measure(
         "right": int(is_right.sum()),
         "bound": bound,
         "studies": n_studies,
+        "seed": SEED,
     }
-    losses = drawn_from.draw_studies(n_studies, N_REPLICATES, seed=1)
+    losses = drawn_from.draw_studies(n_studies, N_REPLICATES, seed=SEED)
     found = []
     for name, (default, settings) in families(by_name, tolerance).items():
         if only and name != only:
@@ -101,7 +104,7 @@ def measure(
             rule_points([default, *(made for made in settings if made != default)], losses, by_name, is_right)
         )
         found.append({**about, "selector": name, **summary(points), "seconds": time.perf_counter() - started})
-    if with_peers and by_name == "mean" and not only:
+    if with_peers and by_name == "mean" and only in {"", "peers"}:
         found += [{**about, **record} for record in peer_records(losses, is_right)]
     return found
 
@@ -243,7 +246,7 @@ def main() -> None:
     parser.add_argument("--kinds", default="easy,hard", help="hard tables are run for the mean alone")
     parser.add_argument("--studies", type=int, default=100)
     parser.add_argument("--no-peers", action="store_true")
-    parser.add_argument("--only", default="", help="run this rule anew and keep what is known of the others")
+    parser.add_argument("--only", default="", help="run this rule (or 'peers') anew and keep the others")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, default=FOLDER)
     given = parser.parse_args()
@@ -259,10 +262,11 @@ def main() -> None:
     path = given.out / "efficiency.json"
     done: list[dict[str, Any]] = json.loads(path.read_text())["records"] if path.exists() else []
     wanted = {job[:3] for job in jobs}
+    anew = set(PEERS) if given.only == "peers" else {given.only}
     done = [
         record
         for record in done
-        if record["selector"] != given.only or (record["table"], record["kind"], record["criterion"]) not in wanted
+        if record["selector"] not in anew or (record["table"], record["kind"], record["criterion"]) not in wanted
     ]
     known = set() if given.only else {(record["table"], record["kind"], record["criterion"]) for record in done}
     jobs = [job for job in jobs if job[:3] not in known]
@@ -271,12 +275,12 @@ def main() -> None:
         futures = {executor.submit(measure, *job): job for job in jobs}
         for future in as_completed(futures):
             done += future.result()
-            ours = next(record for record in reversed(done) if record["selector"] == "top-two")
-            print(
-                *futures[future][:3],
-                f"top-two {ours['default_trainings']:.0f} at {ours['default_right']:.2f}",
-                flush=True,
-            )
+            ours = [
+                f"{record['default_trainings']:.0f} at {record['default_right']:.2f}"
+                for record in future.result()
+                if record["selector"] == "top-two"
+            ]
+            print(*futures[future][:3], *(f"top-two {each}" for each in ours), flush=True)
             machine = {
                 "date": f"{datetime.date.today()}",
                 "cores": os.cpu_count(),

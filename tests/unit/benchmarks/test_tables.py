@@ -94,6 +94,19 @@ def test_the_digits_table_is_read_where_it_lies(tmp_path):
     assert tables.digits(path).scores.tolist() == [[0.1, 0.2], [0.3, 0.4]]
 
 
+def test_candidates_that_diverged_are_left_out_of_a_calorimeter_table(tmp_path):
+    path = tmp_path / "energy.csv"
+    path.write_text("candidate,replicate,score\na,0,0.1\na,1,0.2\nb,0,0.3\nb,1,inf\n")
+    table = tables.calorimeter(path)
+    assert (table.candidates, table.scores.tolist()) == (("a",), [[0.1, 0.2]])
+
+
+def test_the_calorimeter_tables_of_the_repository_are_read():
+    assert {"ecal-energy_b", "ecal-position_b"} <= set(tables.names())
+    assert tables.load("ecal-energy_b").scores.shape == (91, 20)
+    assert tables.load("ecal-position_b").scores.shape == (32, 20)
+
+
 def test_an_unknown_table_is_refused():
     with pytest.raises(InputError, match="came 'hpobench-nowhere'"):
         tables.load("hpobench-nowhere")
