@@ -16,7 +16,7 @@ import cloudpickle
 from robust_select.core.errors import ExecutorBrokenError, InputError
 from robust_select.core.instances import Instance, Outcome
 from robust_select.core.protocols import Trainer
-from robust_select.train.executors.packing import MOST_WAITING, Measurement, Task, Waiting
+from robust_select.train.executors.packing import Measurement, Task, Waiting, most_waiting
 from robust_select.train.functions import measure_stack, train_stack
 
 
@@ -41,7 +41,7 @@ class Borrowed:
         self._is_closed = False
         self._dispatching: set[int] = set()  # threads that are handing over
         self.n_workers = n_workers
-        self.n_in_flight = MOST_WAITING if self._waiting.is_packing else 2 * n_workers
+        self.n_in_flight = most_waiting(n_workers) if self._waiting.is_packing else 2 * n_workers
 
     def submit(self, params: Mapping[str, Any], instance: Instance) -> "Future[Outcome]":
         """Hand the instance to the executor, or let it wait for others.

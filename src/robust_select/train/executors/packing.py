@@ -14,11 +14,23 @@ from robust_select.core.instances import Instance, Outcome
 from robust_select.core.protocols import StackTrainer, Trainer
 
 MOST_WAITING = 4096
-"""How many instances a crew that packs takes at most: enough to find those of one key among many candidates."""
+"""How many instances a crew that packs takes: enough to find those of one key among many candidates."""
+
+_WAITING_A_WORKER = 32  # two stacks of a usual size, so that on many workers, too, stacks are full
 
 _ALONE = ""  # the key of those that are trained one by one
 
 _logger = logging.getLogger("robust_select")
+
+
+def most_waiting(n_workers: int) -> int:
+    """Say how many instances a crew that packs takes at most; more than ``MOST_WAITING`` where workers are many.
+
+    Example:
+        >>> most_waiting(2), most_waiting(1000)
+        (4096, 32000)
+    """
+    return max(MOST_WAITING, _WAITING_A_WORKER * n_workers)
 
 
 @dataclass(eq=False)

@@ -21,7 +21,7 @@ from robust_select.core.errors import WorkerLostError
 from robust_select.core.instances import Instance, Outcome
 from robust_select.core.protocols import SharesData, Trainer
 from robust_select.train.executors.borrowed import dumps_trainer, load_pickled, measure_pickled, train_stack_pickled
-from robust_select.train.executors.packing import MOST_WAITING, Measurement, Task, Waiting
+from robust_select.train.executors.packing import Measurement, Task, Waiting, most_waiting
 from robust_select.train.executors.sharing import SharedFolder
 
 _ONE_THREAD = dict.fromkeys(
@@ -89,7 +89,7 @@ class Processes:
         self._timers: dict[int, threading.Timer] = {}
         self._is_dispatching = self._is_closed = False
         self.n_workers = n_workers
-        self.n_in_flight = MOST_WAITING if self._waiting.is_packing else 2 * n_workers
+        self.n_in_flight = most_waiting(n_workers) if self._waiting.is_packing else 2 * n_workers
         try:
             if isinstance(trainer, SharesData):
                 self._folder = SharedFolder()

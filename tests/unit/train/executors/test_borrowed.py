@@ -1,12 +1,12 @@
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import cloudpickle
 import pytest
 
 from robust_select.core.errors import ExecutorBrokenError
-from robust_select.core.instances import Instance, State, seeds_for
+from robust_select.core.instances import Instance, Outcome, State, seeds_for
 from robust_select.train.executors import borrowed
 from robust_select.train.executors.borrowed import Borrowed, dumps_trainer, train_pickled
 
@@ -110,3 +110,47 @@ def test_an_executor_that_is_shut_down_is_said_to_be():
     executor.shutdown()
     with pytest.raises(ExecutorBrokenError, match=r"shut down.*run the study again with a new executor"):
         Borrowed(make_trainer(0.5), executor, 1).submit({}, INSTANCE)
+
+
+class Stacker:
+    """Wants to train 16 instances together."""
+
+    def __call__(self, params, instance):
+        return 0.5
+
+    def stack_key(self, params):
+        return "all"
+
+    def stack_size(self, params):
+        return 16
+
+    def why_alone(self, params):
+        return ""
+
+    def train_together(self, params, instances):
+        return [Outcome(0.5) for _ in instances]
+
+
+class Holding(Executor):
+    """Says at once how large stacks are; holds what is to be trained."""
+
+    def __init__(self):
+        self.sizes = []
+
+    def submit(self, function, payload, *arguments):
+        future = Future()
+        if function is borrowed.measure_pickled:
+            future.set_result((16, ""))
+        else:
+            self.sizes.append(len(arguments[1]))
+        return future
+
+
+@pytest.mark.parametrize("n_workers", [2, 1000])
+def test_stacks_are_full_on_few_workers_and_on_many(n_workers):
+    executor = Holding()
+    crew = Borrowed(Stacker(), executor, n_workers)
+    for replicate in range(crew.n_in_flight):
+        crew.submit({}, Instance("a", replicate, INSTANCE.seeds))
+    crew.start()
+    assert executor.sizes == [16] * n_workers
