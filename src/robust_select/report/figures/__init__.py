@@ -101,7 +101,7 @@ def save_figures(
         >>> result = replay(table, Halving(warmup=2), criterion("mean"))
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     [path.stem[:2] for path in save_figures(result, folder, "svg")]
-        ['04', '10', '11', '12', '14', '16']
+        ['04', '10', '11', '12', '12', '14', '16']
     """
     if format not in get_args(Format):
         raise InputError(f"expected a format among {', '.join(get_args(Format))}, came format={format!r}")
