@@ -11,7 +11,6 @@ import typer
 
 from robust_select.cli.answers import check_targets, selection_answer, write_json
 from robust_select.cli.options import (
-    CandidateColumn,
     Choice,
     Figures,
     Format,
@@ -19,16 +18,12 @@ from robust_select.cli.options import (
     Html,
     Json,
     Maximize,
-    ParameterColumns,
     Quiet,
-    ReplicateColumn,
-    ScoreColumn,
     ScorePrefix,
-    SecondsColumn,
     SecondsPrefix,
-    StateColumn,
     columns_of,
     make_rule,
+    takes_columns,
     takes_rule,
     typed,
 )
@@ -50,10 +45,12 @@ _MANY = 1000
 
 
 @takes_rule
+@takes_columns
 def replay(
     context: typer.Context,
     table: TableArgument,
     choice: Choice,
+    columns: dict[str, str],
     criterion: Annotated[str, typer.Option("--criterion", help="By which candidates are ranked.")] = "mean",
     maximize: Maximize = False,
     order: Annotated[
@@ -69,12 +66,6 @@ def replay(
     fresh: Fresh = None,
     score_prefix: ScorePrefix = None,
     seconds_prefix: SecondsPrefix = None,
-    candidate_column: CandidateColumn = None,
-    replicate_column: ReplicateColumn = None,
-    score_column: ScoreColumn = None,
-    seconds_column: SecondsColumn = None,
-    state_column: StateColumn = None,
-    parameter_columns: ParameterColumns = None,
     json: Json = None,
     html: Html = None,
     samples: Annotated[
@@ -99,15 +90,7 @@ def replay(
     by = criteria.criterion(criterion, _tolerance(choice, criterion))
     name = choice.rule or _REPLAYED
     make_rule(choice, {"name": name}, by.tolerance is not None)  # refuses bad options before a long table is read
-    columns = columns_of(
-        candidate=candidate_column,
-        replicate=replicate_column,
-        score=score_column,
-        seconds=seconds_column,
-        state=state_column,
-        params=parameter_columns,
-    )
-    read = read_table(table, score_prefix, seconds_prefix, columns)
+    read = read_table(table, score_prefix, seconds_prefix, columns_of(columns))
     revealed = _order(order, seed, replicates, read.n_replicates)
     every = {"max_instances": max(len(revealed), _MANY)}  # a table's replicates are there: all of them may be used
     starts = {
@@ -130,11 +113,13 @@ def replay(
     written: list[Path] = []
     left_out: tuple[tuple[str, str], ...] = ()
     if figures is not None:
+        from robust_select.report.evidence import with_curves
         from robust_select.report.figures import save_figures
         from robust_select.report.figures.missing import figures_left_out
 
-        written = list(save_figures(result, figures, format))  # type: ignore[arg-type]
-        left_out = figures_left_out(result, [path.stem for path in written])
+        drawn = with_curves(result, _ordered(read, revealed))
+        written = list(save_figures(drawn, figures, format))  # type: ignore[arg-type]
+        left_out = figures_left_out(drawn, [path.stem for path in written])
     if not quiet and json != "-":
         show_result(result)
         for path in [*([] if html is None else [html]), *written]:

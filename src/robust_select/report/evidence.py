@@ -132,6 +132,33 @@ def used_curves(curves: Table, result: Result) -> Table:
     return curves if is_used.all() else replace(curves, curves=np.where(is_used[:, :, None], curves.curves, np.nan))
 
 
+def with_curves(result: Result, curves: Table) -> Result:
+    """Give a result the curves of the instances that it used; a replay does not carry them along.
+
+    Args:
+        result: of a selection.
+        curves: of the same candidates, replicates numbered as the result numbers them.
+
+    Returns:
+        The same result; its table has curves where ``curves`` has any.
+
+    Example:
+        >>> from robust_select.select.replay import replay
+        >>> from robust_select.select.rules import Halving
+        >>> from robust_select.stats.criteria import criterion
+        >>> scores = np.array([[1.0, 1.1, 1.2], [5.0, 5.1, 5.3]])
+        >>> table = Table(("a", "b"), scores, curves=scores[:, :, None])
+        >>> with_curves(replay(table, Halving(warmup=2), criterion("mean")), table).table.curves.shape
+        (2, 2, 1)
+    """
+    used = used_curves(curves, result).curves
+    if used is None:
+        return result
+    n = result.table.n_replicates
+    padded = np.full((len(used), max(0, n - used.shape[1]), used.shape[2]), np.nan)
+    return replace(result, table=replace(result.table, curves=np.concatenate([used[:, :n], padded], axis=1)))
+
+
 def _drawn(values: Floats, epochs: Ints) -> list[float | str | None]:
     return plain_numbers(values[epochs], _CURVE_DIGITS)
 

@@ -160,6 +160,9 @@ def test_the_page_gets_curves_in_the_order_of_the_replay(invoke, tmp_path, monke
     used = result.table.scores
     known = ~np.isnan(used)
     np.testing.assert_array_equal(given.scores[:, : used.shape[1]][known], used[known])
+    done = invoke("replay", tmp_path / "curves.csv", "--figures", tmp_path / "figures", "--format", "svg")
+    assert (tmp_path / "figures" / "07-curves.svg").is_file()
+    assert "have no curves" not in done.stdout
 
 
 def test_json_file_and_standard_output_are_the_same(invoke, table, tmp_path):

@@ -8,7 +8,7 @@ from robust_select.analysis.fractions import criterion_fractions
 from robust_select.analysis.histograms import score_histograms
 from robust_select.core.tables import Table
 from robust_select.report.data import page_data
-from robust_select.report.evidence import bins_data, count_unused, curves_data, top_n_data, used_curves
+from robust_select.report.evidence import bins_data, count_unused, curves_data, top_n_data, used_curves, with_curves
 from robust_select.report.numbers import plain_numbers
 from robust_select.select.replay import replay
 from robust_select.select.rules import Exhaustive, Halving, TopTwo
@@ -94,6 +94,17 @@ def test_curves_of_stopped_instances_and_of_unknown_candidates():
     assert np.isnan(used_curves(other, result).curves[1]).all()
     assert not np.isnan(used_curves(other, result).curves[0]).any()
     assert used_curves(result.table, result) is result.table
+
+
+def test_a_result_gets_the_curves_of_what_it_used():
+    table = table_with_curves(3, 5, 4)
+    result = replay(table, Exhaustive(2), criterion("mean"))
+    assert result.table.curves is None
+    known = with_curves(result, table).table
+    assert known.scores.shape == known.curves.shape[:2]
+    np.testing.assert_array_equal(known.curves[:, :2], table.curves[:, :2])
+    assert np.isnan(known.curves[:, 2:]).all()
+    assert with_curves(result, Table(table.candidates, table.scores)) is result
 
 
 def test_the_top_n_end_where_nothing_is_missing():
