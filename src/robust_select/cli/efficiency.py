@@ -11,17 +11,12 @@ import typer
 
 from robust_select.cli.answers import check_targets, write_json
 from robust_select.cli.options import (
-    CandidateColumn,
     Json,
     Maximize,
-    ParameterColumns,
     Quiet,
-    ReplicateColumn,
-    ScoreColumn,
     ScorePrefix,
-    SecondsColumn,
-    StateColumn,
     columns_of,
+    takes_columns,
 )
 from robust_select.cli.show import say, show_table
 
@@ -29,8 +24,10 @@ if TYPE_CHECKING:
     from robust_select.analysis.efficiency import Efficiency, Point, Progress
 
 
+@takes_columns
 def efficiency(
     table: Annotated[Path, typer.Argument(metavar="TABLE", help="CSV or Parquet, long or wide.")],
+    columns: dict[str, str],
     criterion: Annotated[str, typer.Option("--criterion", help="By which candidates are ranked.")] = "mean",
     maximize: Maximize = False,
     confidence: Annotated[float, typer.Option("--confidence", help="Wanted share of successes.")] = 0.95,
@@ -46,12 +43,6 @@ def efficiency(
         int | None, typer.Option("--workers", metavar="N", help="Work in N processes; by default one a core.")
     ] = None,
     score_prefix: ScorePrefix = None,
-    candidate_column: CandidateColumn = None,
-    replicate_column: ReplicateColumn = None,
-    score_column: ScoreColumn = None,
-    seconds_column: SecondsColumn = None,
-    state_column: StateColumn = None,
-    parameter_columns: ParameterColumns = None,
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
@@ -67,15 +58,7 @@ def efficiency(
     from robust_select.core.tables import read_table
 
     check_targets(json)
-    columns = columns_of(
-        candidate=candidate_column,
-        replicate=replicate_column,
-        score=score_column,
-        seconds=seconds_column,
-        state=state_column,
-        params=parameter_columns,
-    )
-    read = read_table(table, score_prefix, columns=columns)
+    read = read_table(table, score_prefix, columns=columns_of(columns))
     console = Console(stderr=True)
     with Bar(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
         found = measure_efficiency(
@@ -147,8 +130,8 @@ def _show(found: "Efficiency") -> None:
         ]
         for name, rule in found.rules.items()
     ]
-    columns = (f"trainings for {wanted}", "trainings by default", "right by default", "right at most")
-    show_table({"rule": False, **dict.fromkeys(columns, True)}, rows)
+    numbers = (f"trainings for {wanted}", "trainings by default", "right by default", "right at most")
+    show_table({"rule": False, **dict.fromkeys(numbers, True)}, rows)
     if math.isfinite(found.bound):
         say(
             f"No rule that is right in {wanted} of the cases whatever the table takes fewer than {found.bound:,.0f} "

@@ -44,40 +44,22 @@ SecondsPrefix = Annotated[
     str | None, typer.Option("--seconds-prefix", metavar="TEXT", help="The same for training times.")
 ]
 
-_PANEL = "Columns of a table that another tool has written, one row a training"
-CandidateColumn = Annotated[
-    str | None,
-    typer.Option("--candidate-column", metavar="NAME", rich_help_panel=_PANEL, help="Names of the candidates."),
-]
-ReplicateColumn = Annotated[
-    str | None,
-    typer.Option(
-        "--replicate-column",
-        metavar="NAME",
-        rich_help_panel=_PANEL,
-        help="Whole numbers (a seed, say) that pair trainings; without it they are numbered as they come.",
+COLUMN_OPTIONS: Mapping[str, tuple[str, str]] = {
+    "candidate_column": ("NAME", "Names of the candidates."),
+    "replicate_column": (
+        "NAME",
+        "Whole numbers (a seed, say) that pair trainings; without it they are numbered as they come.",
     ),
-]
-ScoreColumn = Annotated[
-    str | None, typer.Option("--score-column", metavar="NAME", rich_help_panel=_PANEL, help="Scores.")
-]
-SecondsColumn = Annotated[
-    str | None, typer.Option("--seconds-column", metavar="NAME", rich_help_panel=_PANEL, help="Training times.")
-]
-StateColumn = Annotated[
-    str | None,
-    typer.Option("--state-column", metavar="NAME", rich_help_panel=_PANEL, help="How each training ended."),
-]
-ParameterColumns = Annotated[
-    str | None,
-    typer.Option(
-        "--parameter-columns",
-        metavar="lr,width",
-        rich_help_panel=_PANEL,
-        help="Parameters; a * at the end stands for all that begin so: 'params_*'. Without --candidate-column, "
-        "rows with equal ones are replicates of one candidate.",
+    "score_column": ("NAME", "Scores."),
+    "seconds_column": ("NAME", "Training times."),
+    "state_column": ("NAME", "How each training ended."),
+    "parameter_columns": (
+        "lr,width",
+        "Parameters; a * at the end stands for all that begin so: 'params_*'. Without --candidate-column, rows with "
+        "equal ones are replicates of one candidate.",
     ),
-]
+}
+"""Options that say which columns of a table are what: what stands for their value, and their help."""
 
 TYPED = "robust_select.typed"
 """Where a context keeps the words that were typed after the program's name."""
@@ -126,33 +108,49 @@ class Choice:
 
 def takes_rule(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the option ``--rule`` and every option of a rule; it gets them as its argument ``choice``."""
+    added = {"rule": (str, "exhaustive, halving, significance or top-two."), **RULE_OPTIONS}
+    options = {
+        name: Annotated[made | None, typer.Option(_flag(name), help=text, rich_help_panel="The rule")]
+        for name, (made, text) in added.items()
+    }
+
+    def choice(given: dict[str, Any]) -> Choice:
+        rule = given.pop("rule", None)
+        return Choice(rule, given)
+
+    return _taking(command, options, "choice", choice)
+
+
+def takes_columns(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options in ``COLUMN_OPTIONS``; its argument ``columns`` is what was given, by flag."""
+    panel = "Columns of a table that another tool has written, one row a training"
+    options = {
+        name: Annotated[str | None, typer.Option(_flag(name), metavar=metavar, help=text, rich_help_panel=panel)]
+        for name, (metavar, text) in COLUMN_OPTIONS.items()
+    }
+    return _taking(command, options, "columns", lambda given: {_flag(name): text for name, text in given.items()})
+
+
+def _taking(
+    command: Callable[..., None], options: Mapping[str, Any], argument: str, make: Callable[[dict[str, Any]], Any]
+) -> Callable[..., None]:
+    """Give a command options, by name; it gets what ``make`` makes of those that were given as one argument."""
 
     @functools.wraps(command)
-    def with_rule(**given: Any) -> None:
-        rule = given.pop("rule")
-        options = {name: given.pop(name) for name in RULE_OPTIONS}
-        found = {name: value for name, value in options.items() if value is not None}
-        command(choice=Choice(rule, found), **given)
+    def taking(**given: Any) -> None:
+        found = {name: given.pop(name) for name in options}
+        command(**{argument: make({name: value for name, value in found.items() if value is not None})}, **given)
 
     keyword = inspect.Parameter.KEYWORD_ONLY
-    added = {"rule": (str, "exhaustive, halving, significance or top-two."), **RULE_OPTIONS}
     parameters = [
         parameter.replace(kind=keyword)
         for parameter in inspect.signature(command).parameters.values()
-        if parameter.name != "choice"
-    ] + [
-        inspect.Parameter(
-            name,
-            keyword,
-            default=None,
-            annotation=Annotated[made | None, typer.Option(_flag(name), help=text, rich_help_panel="The rule")],
-        )
-        for name, (made, text) in added.items()
-    ]
-    with_rule.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    with_rule.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    del with_rule.__wrapped__  # else its signature is read instead of this one
-    return with_rule
+        if parameter.name != argument
+    ] + [inspect.Parameter(name, keyword, default=None, annotation=made) for name, made in options.items()]
+    taking.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    taking.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    del taking.__wrapped__  # else its signature is read instead of this one
+    return taking
 
 
 def make_rule(choice: Choice, base: Mapping[str, Any] | None = None, is_tolerance_used: bool = False) -> "Rule":
@@ -189,23 +187,23 @@ def make_rule(choice: Choice, base: Mapping[str, Any] | None = None, is_toleranc
     return rule(name, **settings)
 
 
-def columns_of(**given: str | None) -> "Columns | None":
+def columns_of(given: Mapping[str, str]) -> "Columns | None":
     """Make the columns that the user named; None if there are none.
 
     Args:
-        given: a column's name for each field of ``Columns``, ``params`` with commas; None if not given.
+        given: a column's name by the flag of its option, as ``takes_columns`` gives it.
 
     Example:
-        >>> columns_of(score="loss", params="lr, opt.*", state=None).params
+        >>> columns_of({"--score-column": "loss", "--parameter-columns": "lr, opt.*"}).params
         ('lr', 'opt.*')
     """
     from robust_select.core.columns import Columns
 
-    found: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    found: dict[str, Any] = {flag[2:].removesuffix("-column"): name for flag, name in given.items()}
     if not found:
         return None
-    if "params" in found:
-        found["params"] = tuple(part for name in found["params"].split(",") if (part := name.strip()))
+    if parameters := found.pop("parameter-columns", ""):
+        found["params"] = tuple(part for name in parameters.split(",") if (part := name.strip()))
     return Columns(**found)
 
 

@@ -10,20 +10,15 @@ import typer
 
 from robust_select.cli.answers import check_targets, records, write_json
 from robust_select.cli.options import (
-    CandidateColumn,
     Json,
     LedgerOption,
     Maximize,
-    ParameterColumns,
     Quiet,
-    ReplicateColumn,
-    ScoreColumn,
     ScorePrefix,
-    SecondsColumn,
     SecondsPrefix,
-    StateColumn,
     Workers,
     columns_of,
+    takes_columns,
     typed,
 )
 from robust_select.cli.show import say, show_measurement
@@ -45,9 +40,11 @@ if TYPE_CHECKING:
 _N_MEASURED = 50  # instances of each candidate in the paper's study of distributions
 
 
+@takes_columns
 def measure(
     context: typer.Context,
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A table, or a study file (.toml) to train.")],
+    columns: dict[str, str],
     instances: Annotated[
         int | None, typer.Option("--instances", metavar="N", help=f"Study file: trainings of each; {_N_MEASURED}.")
     ] = None,
@@ -74,12 +71,6 @@ def measure(
     ] = False,
     score_prefix: ScorePrefix = None,
     seconds_prefix: SecondsPrefix = None,
-    candidate_column: CandidateColumn = None,
-    replicate_column: ReplicateColumn = None,
-    score_column: ScoreColumn = None,
-    seconds_column: SecondsColumn = None,
-    state_column: StateColumn = None,
-    parameter_columns: ParameterColumns = None,
     workers: Workers = None,
     ledger: LedgerOption = None,
     card: Annotated[
@@ -107,17 +98,9 @@ def measure(
     if criterion is not None:
         look_up(criterion)
     is_shown = not quiet and json != "-"
-    named = {
-        "--candidate-column": candidate_column,
-        "--replicate-column": replicate_column,
-        "--score-column": score_column,
-        "--seconds-column": seconds_column,
-        "--state-column": state_column,
-        "--parameter-columns": parameter_columns,
-    }
     if source.suffix.lower() == ".toml":
         prefixes = {"--score-prefix": score_prefix, "--seconds-prefix": seconds_prefix}
-        _refuse(source, {**prefixes, **named, "--maximize": maximize})
+        _refuse(source, {**prefixes, **columns, "--maximize": maximize})
 
         def trained(wanted: "Crossed | Varying | None" = None) -> "tuple[Table, Study]":
             from robust_select.cli.training import train
@@ -143,15 +126,7 @@ def measure(
         from robust_select.core.tables import read_table
 
         _refuse(source, {"--instances": instances, "--workers": workers, "--ledger": ledger})
-        columns = columns_of(
-            candidate=candidate_column,
-            replicate=replicate_column,
-            score=score_column,
-            seconds=seconds_column,
-            state=state_column,
-            params=parameter_columns,
-        )
-        table = read_table(source, score_prefix, seconds_prefix, columns)
+        table = read_table(source, score_prefix, seconds_prefix, columns_of(columns))
         table = table.subset(candidate) if candidate else table
         if sources:
             _refuse(source, {"--alone": alone})
