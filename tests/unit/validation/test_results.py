@@ -1,6 +1,7 @@
 """The committed results of the calorimeter are what the documentation says of them, by a second way to compute."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -88,6 +89,27 @@ def test_initial_weights_make_most_of_the_spread():
     }
     for (name, varies), value in stated.items():
         assert spread.loc[name, varies] == pytest.approx(value, rel=1e-4)
+
+
+def test_the_documented_table_of_sizes_is_that_of_the_results():
+    text = (HERE.parents[1] / "docs" / "calorimeter.md").read_text(encoding="utf-8")
+    row = r"^\| (?:(energy|position), ([AB])(?:, cm)?)? ?\| (Model \d) \| (\d[.\d]* \(.+\)) \|$"
+    rows = re.findall(row, text, re.MULTILINE)
+    scores = pd.read_csv(RESULTS / "sizes.csv")
+    n_compared, target, showers = 0, "", ""
+    for first, name, model, cells in rows:
+        target, showers = ({"energy": "energy", "position": "x"}[first], name) if first else (target, showers)
+        sizes = (100, 1_000 if showers == "A" else 1_500, 8_000, 12_000 if showers == "A" else 27_516)
+        for size, cell in zip(sizes, cells.split(" | "), strict=True):
+            found = scores.query(
+                f"target == '{target}' and showers == '{showers}' and name == '{model}' and n_train == {size}"
+            )["score"]
+            assert len(found) == 8
+            low, high = found.quantile([0.25, 0.75])
+            for stated, value in zip(cell.rstrip(")").split(" ("), (found.median(), high - low), strict=True):
+                assert float(stated) == pytest.approx(value, abs=0.51 * 10 ** -len(stated.partition(".")[2])), cell
+                n_compared += 1
+    assert n_compared == 2 * 4 * 8
 
 
 def test_the_sum_of_all_cells_is_joined_in_most_of_the_best(frame):
