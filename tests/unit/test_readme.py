@@ -148,6 +148,23 @@ def test_every_option_is_documented(name: str):
     assert {option for option in options if option.startswith("--")} - words == set()
 
 
+@pytest.mark.parametrize("page", sorted({*PAGES, *ROOT.glob("*.md"), *DOCS.glob("adr/*.md")}), ids=name_of)
+def test_what_a_page_names_is_there(page: Path):
+    """Scripts, modules that are run, targets of make, and paths in the repository or in the package."""
+    text = page.read_text(encoding="utf-8")
+    rooms = r"src|tests|benchmarks|validation|examples|docs|release|problems|stats|select|study|report|ledger|train"
+    paths = {*re.findall(r"python ([\w/.-]+\.py)", text), *re.findall(rf"`((?:{rooms})/[\w/.-]+)`", text)}
+    modules = re.findall(r"python -m ((?:benchmarks|tests|robust_select)\.[\w.]+)", text)
+    paths |= {module.rstrip(".").replace(".", "/") for module in modules}
+    places = (ROOT, ROOT / "src", ROOT / "src" / "robust_select", page.parent)
+    missing = [
+        path for path in paths if not any((at / path).exists() or (at / f"{path}.py").exists() for at in places)
+    ]
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    named = re.findall(r"(?:`|^\$ )make ([a-z-]+)", text, re.MULTILINE)
+    assert (missing, set(named) - set(targets)) == ([], set())
+
+
 def test_links_between_files_lead_somewhere():
     pages = [*PAGES, *ROOT.glob("*.md"), *(DOCS / "adr").glob("*.md")]
     for page in pages:
