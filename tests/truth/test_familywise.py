@@ -92,6 +92,7 @@ def test_a_narrow_best_among_wide_rivals_and_rivals_that_leave_early_change_noth
         ("levene", "heavy tails"),
         ("fligner", "heavy tails"),
         ("bartlett", "equal"),
+        ("pitman-morgan", "equal"),
     ],
 )
 def test_so_do_the_other_tests_where_their_assumptions_hold(test, kind, n_candidates, n_studies):
@@ -101,10 +102,22 @@ def test_so_do_the_other_tests_where_their_assumptions_hold(test, kind, n_candid
     assert n_candidates > 2 or n_false > n_studies * ALPHA / 10
 
 
+@pytest.mark.parametrize("correlation", [0.3, 0.7])
+def test_pitman_morgan_holds_where_replicates_correlate_and_tells_more_than_bartlett(correlation):
+    n_false = count_false_discards("pitman-morgan", "equal", 2, 30, correlation)
+    assert_below_alpha(n_false, N_STUDIES)
+    assert n_false > N_STUDIES * ALPHA / 10
+    random = np.random.default_rng(3)
+    losses = draw("equal", (400, 2, 30), correlation, random) * np.array([1.0, 1.8])[:, None]
+    told = [(discarded_at(test, losses, ALPHA)[:, 1] > 0).mean() for test in ("pitman-morgan", "bartlett")]
+    assert told[0] > told[1] + (0.15 if correlation > 0.5 else 0.0)
+
+
 @pytest.mark.parametrize(
     ("test", "kind", "least", "most"),
     [
         ("bartlett", "heavy tails", 0.2, 0.4),
+        ("pitman-morgan", "heavy tails", 0.2, 0.4),
         ("mann-whitney", "best is narrow", 0.05, 0.13),
         ("ks", "best is narrow", 0.5, 0.85),
     ],
@@ -157,7 +170,9 @@ def run_rule(rule, losses):
     return replay(Table(names, losses), rule, by).discarded_at
 
 
-@pytest.mark.parametrize("test", ["welch", "paired-t", "mann-whitney", "wilcoxon", "bartlett", "levene", "fligner"])
+@pytest.mark.parametrize(
+    "test", ["welch", "paired-t", "mann-whitney", "wilcoxon", "bartlett", "levene", "fligner", "pitman-morgan"]
+)
 def test_the_rule_decides_as_the_simulation_does(test):
     random = np.random.default_rng(17)
     losses = random.normal(size=(40, 6, 25)) * random.uniform(0.3, 8.0, size=(40, 6, 1))

@@ -48,7 +48,7 @@ def test_a_better_mean_is_found(test):
     assert np.mean(found) > 0.95
 
 
-@pytest.mark.parametrize("test", ["bartlett", "levene", "fligner"])
+@pytest.mark.parametrize("test", ["bartlett", "levene", "fligner", "pitman-morgan"])
 def test_a_smaller_spread_is_found(test):
     rng = np.random.default_rng(23)
     found = []

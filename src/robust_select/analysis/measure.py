@@ -24,7 +24,6 @@ FEW = 10
 """Below so many instances bootstrap intervals are clearly too narrow."""
 
 _TESTS = ("welch", "paired-t", "wilcoxon", "levene", "fligner", "bartlett")
-_ROUNDING = 1e-12  # a relative spread below it is rounding, not spread
 _LEAST_PAIRED = 3  # for a t interval and a correlation
 
 
@@ -232,7 +231,7 @@ def _compare(
         found["spread_ratio"][finite] = np.divide(
             best.std(ddof=1), spreads, out=np.full(len(spreads), np.nan), where=spreads > 0
         )
-        found["pitman-morgan"][finite] = _pitman_morgan(best, others[finite])
+        found["pitman-morgan"][finite] = comparison("pitman-morgan").p_values(others[finite], best[None, :])
     chosen = np.random.default_rng(seed).integers(0, n, (n_resamples, n))
     value = by(best[chosen])
     found["better"] = np.array([_share_better(value, by(other[chosen])) for other in others])
@@ -244,16 +243,6 @@ def _share_better(value: Floats, other: Floats) -> float:
     if np.isnan(value).any() or np.isnan(other).any():
         return float("nan")
     return float((value < other).mean() + 0.5 * (value == other).mean())
-
-
-def _pitman_morgan(best: Floats, others: Floats) -> Floats:
-    """Test paired spreads: they are equal where sums and differences do not correlate; constant ones give 1."""
-    sums, differences = others + best, others - best
-    varies = np.all([np.ptp(x, axis=1) > _ROUNDING * np.abs(x).max(axis=1) for x in (sums, differences)], axis=0)
-    p_values = np.ones(len(others))
-    if varies.any():
-        p_values[varies] = stats.pearsonr(sums[varies], differences[varies], axis=1).pvalue
-    return p_values
 
 
 def _pair_caveats(n_shared: Ints, shared: Bools, losses: Floats, best: int, rivals: Ints) -> list[str]:

@@ -46,9 +46,9 @@ class Comparison:
         infinitely bad for the tests that do not use ranks: p = 0 between candidates of which one alone has
         diverged instances, p = 1 where both have.
 
-        Assumes: that scores of different replicates are independent; ``welch``, ``paired-t`` and ``bartlett``
-        further assume them normal. One look at fixed data: repeated looks at growing data reject more often
-        than the p-value says.
+        Assumes: that scores of different replicates are independent; ``welch``, ``paired-t``, ``bartlett`` and
+        ``pitman-morgan`` further assume them normal. One look at fixed data: repeated looks at growing data
+        reject more often than the p-value says.
 
         Args:
             losses: (C, R) no nan; +inf where diverged or failed.
@@ -185,6 +185,25 @@ def _fligner(losses: Floats, reference: Floats) -> Any:
     return stats.fligner(losses, np.broadcast_to(reference, losses.shape), axis=1).pvalue
 
 
+def _pitman_morgan(losses: Floats, reference: Floats) -> Any:
+    """Pitman 1939 and Morgan 1939 (Biometrika 31): spreads are equal where sums and differences do not correlate.
+
+    A sum or a difference that does not vary but for rounding says that the spreads are equal; scores of one that do
+    not vary, where those of the other do, that they differ.
+    """
+    reference = np.broadcast_to(reference, losses.shape)
+    sums, differences = losses + reference, losses - reference
+    least = _ROUNDING * np.maximum(np.abs(losses).max(axis=1), np.abs(reference).max(axis=1))
+    first, second, *both = (np.ptp(x, axis=1) > least for x in (losses, reference, sums, differences))
+    found = np.where(first != second, 0.0, 1.0)
+    varies = first & second & both[0] & both[1]
+    if varies.any():
+        found[varies] = stats.pearsonr(sums[varies], differences[varies], axis=1).pvalue
+    return found
+
+
+_ROUNDING = 1e-12  # a relative spread below it is rounding, not spread
+
 _COMPARISONS: dict[str, Comparison] = {
     made.name: made
     for made in (
@@ -196,6 +215,7 @@ _COMPARISONS: dict[str, Comparison] = {
         Comparison("bartlett", "width", False, False, 2, _bartlett),
         Comparison("levene", "width", False, False, 3, _levene),
         Comparison("fligner", "width", False, False, 2, _fligner),
+        Comparison("pitman-morgan", "width", True, False, 3, _pitman_morgan),
     )
 }
 

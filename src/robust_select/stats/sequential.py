@@ -204,10 +204,10 @@ def one_sided_p_values(test: str, losses: Floats, references: Floats) -> Floats:
     Assumes:
         Replicates are independent of each other. ``welch``: normal, see ``welch_level``. ``paired-t``: normal
         differences. ``wilcoxon``: differences symmetric about their mean. ``ks``, ``mann-whitney``: both have
-        the same distribution but for a shift. ``bartlett``: normal. ``levene``, ``fligner``: both the same
-        distribution but for location and scale. SciPy's Levene statistic measures distances from the sample
-        median; with an even number of scores two of them are always equal, and small p-values are too frequent
-        (10 times at n = 4 and p = 1e-4): look at odd numbers only.
+        the same distribution but for a shift. ``bartlett``, ``pitman-morgan``: normal. ``levene``, ``fligner``:
+        both the same distribution but for location and scale. SciPy's Levene statistic measures distances from the
+        sample median; with an even number of scores two of them are always equal, and small p-values are too
+        frequent (10 times at n = 4 and p = 1e-4): look at odd numbers only.
 
     Args:
         test: one of ``COMPARISONS``.

@@ -60,14 +60,14 @@ def test_top_two_with_a_budget_and_few_replicates():
 
 
 @pytest.mark.parametrize(
-    "test", ["welch", "ks", "mann-whitney", "paired-t", "wilcoxon", "bartlett", "levene", "fligner"]
+    "test", ["welch", "ks", "mann-whitney", "paired-t", "wilcoxon", "bartlett", "levene", "fligner", "pitman-morgan"]
 )
 @pytest.mark.parametrize(("decimals", "n_diverged"), [(None, 0), (0, 0), (None, 60)])
 def test_significance_in_step(test, decimals, n_diverged):
     rules = [Significance(test, alpha, warmup) for alpha in (0.4, 0.05, 0.001) for warmup in (2, 4)]
     rules.append(Significance(test, 0.05, max_instances=6))
     losses = tables(n_tables=3, n_replicates=12, decimals=decimals, n_diverged=n_diverged)
-    by = criterion("std" if test in {"bartlett", "levene", "fligner"} else "q3+iqr")
+    by = criterion("std" if test in {"bartlett", "levene", "fligner", "pitman-morgan"} else "q3+iqr")
     assert_same(rules, losses, by)
 
 

@@ -22,8 +22,9 @@ TESTS = {
     "bartlett": lambda x, y: stats.bartlett(x, y).pvalue,
     "levene": lambda x, y: stats.levene(x, y).pvalue,
     "fligner": lambda x, y: stats.fligner(x, y).pvalue,
+    "pitman-morgan": lambda x, y: stats.pearsonr(x + y, x - y).pvalue if len(x) > 2 else 1.0,
 }
-WIDTH = ("bartlett", "levene", "fligner")
+WIDTH = ("bartlett", "levene", "fligner", "pitman-morgan")
 
 
 def table_of(scores, **more):

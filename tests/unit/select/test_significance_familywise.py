@@ -11,7 +11,7 @@ from robust_select.select.selection import Selection
 from robust_select.stats.criteria import criterion
 
 MEAN = criterion("mean")
-TESTS = ("welch", "mann-whitney", "paired-t", "wilcoxon", "bartlett", "levene", "fligner")
+TESTS = ("welch", "mann-whitney", "paired-t", "wilcoxon", "bartlett", "levene", "fligner", "pitman-morgan")
 
 
 def familywise(test="welch", **settings):
@@ -108,7 +108,7 @@ def test_hopeless_candidates_go_and_the_best_stays(test):
     random = np.random.default_rng(4)
     factors = np.array([1.0, 1.0, 60.0, 80.0])[:, None]
     noise = random.normal(size=(4, 30))
-    losses = noise * factors if test in ("bartlett", "levene", "fligner") else noise + factors
+    losses = noise * factors if test in ("bartlett", "levene", "fligner", "pitman-morgan") else noise + factors
     result = replay(table(losses), familywise(test), MEAN)
     assert set(result.remaining) == {"a", "b"}
     assert all(at is not None and at >= 3 for at in result.discarded_at[2:])

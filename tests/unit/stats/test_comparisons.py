@@ -18,9 +18,21 @@ SCIPY = {
     "bartlett": lambda x, y: stats.bartlett(x, y).pvalue,
     "levene": lambda x, y: stats.levene(x, y).pvalue,
     "fligner": lambda x, y: stats.fligner(x, y).pvalue,
+    "pitman-morgan": lambda x, y: pitman_morgan(x, y),
 }
 RANKS = ("ks", "mann-whitney", "wilcoxon")
 NO_RANKS = tuple(name for name in SCIPY if name not in RANKS)
+
+
+def pitman_morgan(x, y):
+    """Morgan's statistic from the ratio of variances and the correlation; spreads that are equal give 1."""
+    if np.var(x) < 1e-20 or np.var(y) < 1e-20:
+        return 1.0 if np.var(x) < 1e-20 and np.var(y) < 1e-20 else 0.0
+    ratio, r = np.var(x) / np.var(y), np.corrcoef(x, y)[0, 1]
+    if abs(ratio - 1) < 1e-9:
+        return 1.0
+    t = abs(ratio - 1) * math.sqrt(len(x) - 2) / math.sqrt(max(4 * ratio * (1 - r**2), 0.0))
+    return 2 * stats.t.sf(t, len(x) - 2)
 
 
 def by_scipy(name, losses, reference):
@@ -49,8 +61,17 @@ def random_losses(kind, n, seed):
 
 def test_the_list_of_tests_is_whole():
     assert set(SCIPY) == set(COMPARISONS)
-    assert {name for name in COMPARISONS if comparison(name).kind == "width"} == {"bartlett", "levene", "fligner"}
-    assert {name for name in COMPARISONS if comparison(name).is_paired} == {"paired-t", "wilcoxon"}
+    assert {name for name in COMPARISONS if comparison(name).kind == "width"} == {
+        "bartlett",
+        "levene",
+        "fligner",
+        "pitman-morgan",
+    }
+    assert {name for name in COMPARISONS if comparison(name).is_paired} == {
+        "paired-t",
+        "wilcoxon",
+        "pitman-morgan",
+    }
 
 
 @pytest.mark.parametrize("name", SCIPY)
@@ -157,7 +178,7 @@ def test_signed_ranks_of_diverged_instances_are_the_largest_and_cancel_where_bot
 def test_constant_scores_are_the_same_width_whatever_their_rounding():
     values = np.array([0.1, 0.2, 0.7, 1 / 3, 1e9 + 0.1])
     losses = values[:, None] * np.ones(3)
-    for name in ("bartlett", "levene", "fligner"):
+    for name in ("bartlett", "levene", "fligner", "pitman-morgan"):
         for reference in losses:
             assert comparison(name)(losses, reference).tolist() == [1, 1, 1, 1, 1]
 
@@ -195,5 +216,5 @@ def test_signed_ranks_with_ties_switch_where_scipy_switches(n):
 
 
 def test_an_unknown_test_is_refused_with_those_there_are():
-    with pytest.raises(InputError, match=r"among welch, ks, .*, fligner, came 'anova'"):
+    with pytest.raises(InputError, match=r"among welch, ks, .*, pitman-morgan, came 'anova'"):
         comparison("anova")

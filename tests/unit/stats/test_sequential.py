@@ -82,6 +82,7 @@ def pairs():
         ("mann-whitney", lambda x, y: stats.mannwhitneyu(x, y, alternative="greater").pvalue),
         ("ks", lambda x, y: stats.ks_2samp(x, y, alternative="less").pvalue),
         ("bartlett", lambda x, y: stats.f.sf(np.var(x, ddof=1) / np.var(y, ddof=1), 8, 8)),
+        ("pitman-morgan", lambda x, y: stats.pearsonr(x + y, x - y, alternative="greater").pvalue),
     ],
 )
 def test_small_p_values_are_scipys_one_sided_ones(pairs, test, by_scipy):
@@ -99,7 +100,7 @@ def test_bartletts_own_p_value_is_near_the_exact_one(pairs):
     assert 2 * np.minimum(exact, 1 - exact) == pytest.approx(published, abs=0.01)
 
 
-@pytest.mark.parametrize("test", ["levene", "fligner"])
+@pytest.mark.parametrize("test", ["levene", "fligner", "pitman-morgan"])
 def test_width_tests_ask_who_is_the_wider(pairs, test):
     losses, references = pairs
     p_values = one_sided_p_values(test, losses, references)

@@ -35,9 +35,9 @@ class Significance:
     """Each step compares every alive candidate with the best one; a candidate stays where p >= alpha.
 
     The best one is the best mean for a test of location (welch, ks, mann-whitney, paired-t, wilcoxon), the
-    smallest standard deviation (ddof=1) for a test of width (bartlett, levene, fligner); among those left at
-    the end the criterion chooses. It runs until one is left, ``max_instances`` are trained (or the table's
-    replicates used up), or ``patience`` steps passed without a discard.
+    smallest standard deviation (ddof=1) for a test of width (bartlett, levene, fligner, pitman-morgan);
+    among those left at the end the criterion chooses. It runs until one is left, ``max_instances`` are trained (or
+    the table's replicates used up), or ``patience`` steps passed without a discard.
 
     The published form (``control="per-look"``) is two-sided and uncorrected: ``alpha`` holds for one look at
     one pair. Over many looks and rivals the best candidate is discarded far more often: one of 2 candidates with
@@ -63,6 +63,7 @@ class Significance:
             best candidate of a seventh of the others' spread.
         levene, fligner: distributions equal but for location and scale; 0.02 at most, heavy tails included.
         bartlett: normal scores; 0.04 at most. CAUTION with heavy tails: 0.34. Use levene.
+        pitman-morgan: normal scores; 0.04 at most, correlation 0 to 0.7. CAUTION with heavy tails: 0.29. Use levene.
         ks: refused, because it reacts to any difference of two distributions: a best candidate whose spread is not
             that of the others is discarded in up to 0.78 of the studies.
     No test protects a best mean from a rival that is usually better and rarely disastrous (better by one standard
