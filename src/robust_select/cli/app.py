@@ -15,13 +15,13 @@ from typer.core import TyperGroup
 from robust_select.cli.demo import demo
 from robust_select.cli.efficiency import efficiency
 from robust_select.cli.ledgers import backup, export, status
+from robust_select.cli.measuring import measure
 from robust_select.cli.options import TYPED
 from robust_select.cli.planning import plan
 from robust_select.cli.replaying import replay
 from robust_select.cli.reporting import report
 from robust_select.cli.show import clean
 from robust_select.cli.stability import stability
-from robust_select.cli.tables import measure
 from robust_select.cli.training import run
 from robust_select.core.errors import InputError, RobustSelectError
 

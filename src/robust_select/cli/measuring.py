@@ -1,4 +1,4 @@
-"""The command that measures candidates, from a table of scores or by training them: ``measure``.
+"""The command ``measure``: how robust candidates are, from a table of scores or by training them.
 
 Called by the program. Knows nothing of statistics.
 """
