@@ -179,6 +179,12 @@ def verdicts(frame: pd.DataFrame) -> list[str]:
                 f"({ratio.min():.2f} to {ratio.max():.2f}), fewer on {int((ratio <= 1).sum())} of {len(ratio)}"
                 f"{'' if n_all == len(ratio) else f'; never at 95 % on {n_all - len(ratio)}'}"
             )
+            tuned = (part.trainings / wide.loc[part.index, other]).dropna()
+            if len(tuned):
+                lines.append(
+                    f"    both at their cheapest setting: {np.exp(np.log(tuned).mean()):.2f} ({tuned.min():.2f} to "
+                    f"{tuned.max():.2f}), fewer on {int((tuned <= 1).sum())} of {len(tuned)}"
+                )
         large = part[np.isfinite(part.bound) & (part.bound > 2 * part.candidates)]
         if len(large):
             ratio = large.default_trainings / large.bound
