@@ -70,7 +70,7 @@ RULE_OPTIONS: Mapping[str, tuple[type, str]] = {
     "final_instances": (int, "halving: further instances of the survivor."),
     "test": (
         str,
-        "significance: welch, ks, mann-whitney, paired-t, wilcoxon, bartlett, levene or fligner.",
+        "significance: welch, ks, mann-whitney, paired-t, wilcoxon, bartlett, levene, fligner or pitman-morgan.",
     ),
     "alpha": (float, "significance: level of the test."),
     "patience": (int, "significance: stop after so many steps without a discard."),
