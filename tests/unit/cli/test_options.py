@@ -4,11 +4,17 @@ from robust_select.cli.app import app
 from robust_select.cli.options import RULE_OPTIONS, Choice, make_rule, settings_of
 from robust_select.core.errors import InputError
 from robust_select.select.rules import DEFAULT_RULE, RULES, Halving, Significance, TopTwo
+from robust_select.stats.comparisons import COMPARISONS
 
 
 def test_every_setting_of_every_rule_has_an_option():
     options = {"n" if name == "instances" else name for name in RULE_OPTIONS}
     assert {setting for name in RULES for setting in settings_of(name)} <= options
+
+
+def test_every_test_is_named_in_the_help():
+    named = RULE_OPTIONS["test"][1].removeprefix("significance: ").rstrip(".").replace(" or ", ", ")
+    assert tuple(named.split(", ")) == COMPARISONS
 
 
 @pytest.mark.parametrize("name", sorted(RULES))
