@@ -15,6 +15,7 @@ import itertools
 import json
 import os
 import platform
+import signal
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -95,10 +96,10 @@ class Campaign:
         """
         for rule in RULES:
             for executor in EXECUTORS:
-                yield self.strikes("coordinator killed", rule, executor, _kills, n_kills)
+                yield self.strikes("coordinator killed", rule, executor, _kills, n_kills, -signal.SIGKILL)
         for executor in EXECUTORS:
-            yield self.strikes("Ctrl-C", "significance", executor, _once, n_repeats)
-            yield self.strikes("Ctrl-C twice", "significance", executor, _twice, n_repeats)
+            yield self.strikes("Ctrl-C", "significance", executor, _once, n_repeats, INTERRUPTED)
+            yield self.strikes("Ctrl-C twice", "significance", executor, _twice, n_repeats, INTERRUPTED)
         for name, strike in LEDGER_STRIKES.items():
             if strike is striking.forbid and not striking.can_forbid(self._folder):
                 continue
@@ -113,14 +114,18 @@ class Campaign:
         for executor in EXECUTORS:
             yield from self.trainers(executor, n_repeats)
 
-    def strikes(self, fault: str, rule: str, executor: str, strikes: Sequence[Strike], n: int, first: int = 1) -> Row:
-        """Strike studies, five times each, with one kind of strike after the other."""
+    def strikes(self, fault: str, rule: str, executor: str, strikes: Sequence[Strike], n: int, code: int) -> Row:
+        """Strike studies, five times each, with one kind of strike after the other; each ends them with this code."""
         began, tally = time.monotonic(), Tally()
         for at in range(0, n, _STRIKES_A_STUDY):
             strike = strikes[at // _STRIKES_A_STUDY % len(strikes)]
-            moments = striking.moments_of(next(self._seeds), min(_STRIKES_A_STUDY, n - at), self.alone(rule), first)
+            moments = striking.moments_of(next(self._seeds), min(_STRIKES_A_STUDY, n - at), self.alone(rule), first=1)
             order = Order(str(self._new_folder()), rule, EXECUTORS[executor])
             tally.add(striking.run_under_fire(self._nurseries[0], order, moments, strike, self.alone(rule)))
+        if set(tally.codes) != {code}:
+            raise RuntimeError(
+                f"{fault}, {rule}, {executor}: expected exit code {code}, came {sorted(set(tally.codes))}"
+            )
         return _row(fault, f"{rule}, {executor}", tally, time.monotonic() - began)
 
     def ledger_strikes(self, fault: str, executor: str, strike: Strike, n: int) -> Row:

@@ -8,6 +8,7 @@ import datetime
 import json
 import os
 import resource
+import signal
 import sys
 import time
 import traceback
@@ -114,6 +115,7 @@ def _be_born(order: Order) -> int:
     """Run a study in the process that was forked for it; give the exit code."""
     try:
         os.setsid()
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has programs in the background ignore it
         os.write(1, f"{os.getpid()}\n".encode())  # from here on it may be struck
         os.dup2(2, 1)  # standard output is for the nursery's own words
         run_order(order)
