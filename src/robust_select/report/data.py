@@ -139,6 +139,7 @@ def stability_data(table: Table, direction: Direction, by: Criterion) -> dict[st
         return {"problem": str(error)}
     return {
         "verdict": found.verdict,
+        "best": found.best,
         "nReplicates": found.n_replicates,
         "nTop": found.n_top,
         "tau": [plain_numbers(row, _DRAWN_DIGITS) for row in found.tau[:_MOST_CURVES]],

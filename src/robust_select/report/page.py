@@ -218,7 +218,7 @@ def _data(
     table = result.table if curves is None else curves
     if table.curves is not None:
         found = stability_data(table, result.direction, result.criterion)
-        data["stability"] = {**found, "nUnused": count_unused(table, result)}
+        data["stability"] = {**found, "nUnused": count_unused(table, result), "selected": result.selected}
     if sources is not None:
         data["sources"] = sources_data(sources, result.selected)
     return data

@@ -17,5 +17,6 @@ function drawStability(box, note, says, found) {
     xaxis: { title: { text: 'epoch' }, range: [1 - 0.01 * epochs.length, 1.01 * epochs.length] },
     yaxis: { title: { text: 'tau, share, probability' }, range: [Math.min(-0.05, 1.05 * Math.min(...found.tau.flat())), 1.05] },
   }), () => {});
-  note.textContent = `${plural(found.nReplicates, 'replicate')} in which every candidate was trained.${found.nUnused ? ` ${plural(found.nUnused, 'instance')} with a curve ${found.nUnused === 1 ? 'was' : 'were'} never asked for by the rule; they count here all the same.` : ''}`;
+  const other = found.best === found.selected ? '' : ` By these alone ${found.best} is the best; the selection rests on more.`;
+  note.textContent = `${plural(found.nReplicates, 'replicate')} in which every candidate was trained.${found.nUnused ? ` ${plural(found.nUnused, 'instance')} with a curve ${found.nUnused === 1 ? 'was' : 'were'} never asked for by the rule; they count here all the same.` : ''}${other}`;
 }
