@@ -195,7 +195,15 @@ def test_curves_are_shown_as_rank_stability(browser, tmp_path):
     said = browser.evaluate("document.getElementById('stability-note').textContent")
     assert "4 replicates" in said
     assert f"{final.size - result.trainings} instances with a curve were never asked for" in said
+    assert "By these alone" not in said
     assert browser.errors() == []
+    write_page(
+        result, tmp_path / "page.html", curves=Table(names.candidates, final[::-1], None, (), curves[:, :, ::-1])
+    )
+    browser.open(tmp_path / "page.html")
+    said = browser.evaluate("document.getElementById('stability-note').textContent")
+    assert "By these alone f is the best" in said
+    assert result.selected == "a"
     write_page(result, tmp_path / "page.html", curves=Table(names.candidates, final, None, (), curves[..., :1]))
     browser.open(tmp_path / "page.html")
     note = json.dumps(browser.evaluate("document.getElementById('stability-note').textContent"))
