@@ -15,6 +15,7 @@ import json
 import os
 import pickle
 import platform
+import subprocess
 import sys
 import tempfile
 import time
@@ -27,16 +28,50 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
-from robust_select import Exhaustive, Instance, Outcome, Study, grid, seeds_for
+from robust_select import (
+    Exhaustive,
+    Halving,
+    Instance,
+    Outcome,
+    Rule,
+    Significance,
+    Study,
+    TopTwo,
+    grid,
+    seeds_for,
+)
 from robust_select.ledger import open_ledger
+from robust_select.select.selection import Selection
+from robust_select.stats.criteria import criterion
 from robust_select.train.executors.borrowed import train_stack_pickled
 
 RESULTS = Path(__file__).with_name("results")
 REPLICATES = 10
 STACK = 16
+ASKED = 1_000
 N_WORKERS = 1_000
 N_TRAININGS = 10_000_000
 _CHUNK = 20_000
+_MANY = """
+import json, sys, time
+from pathlib import Path
+from robust_select import Halving, Study, grid
+from robust_select.ledger import open_ledger
+
+def train(params, instance):
+    return 0.0
+
+side, path = int(sys.argv[1]), Path(sys.argv[2])
+began = time.process_time()
+candidates = grid(lr=list(range(side)), width=list(range(side)))
+study = Study(candidates, train, criterion="mean", rule=Halving(warmup=8), ledger=path)
+with open_ledger(path) as ledger:
+    ledger.create_study(study.name, study.settings(), study.candidates)
+used = time.process_time() - began
+peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+found = {"candidates": len(candidates), "seconds_of_a_core": used, "peak_mb": int(peak.split()[1]) / 1024}
+print(json.dumps({**found, "ledger_mb": path.stat().st_size / 1e6}))
+"""
 
 
 def instant(params: Mapping[str, Any], instance: Instance) -> float:
@@ -116,6 +151,35 @@ def measure_rates(n: int, folder: Path, repeats: int) -> dict[str, tuple[float, 
     return found
 
 
+def choices_a_second(rule: Rule, n_candidates: int) -> float:
+    """Measure how many trainings a rule chooses in a second of a core, the ledger and the workers left out.
+
+    Args:
+        rule: with a warm-up of two.
+        n_candidates: their means are normal, as wide as the noise of an instance. Each is trained twice; then the
+            rule is asked five times for a thousand, and told what they came to.
+    """
+    rng = np.random.default_rng(0)
+    means = rng.normal(size=n_candidates)
+    selection = Selection([f"c{at}" for at in range(n_candidates)], rule, criterion("mean"))
+    n_before = n_chosen = 0
+    used = 0.0
+    for _ in range(5 + 2 * n_candidates // ASKED):
+        began = time.process_time()
+        asked = selection.ask(ASKED)
+        outcomes = [
+            Outcome(score) for score in (means[[at for at, _ in asked]] + rng.normal(size=len(asked))).tolist()
+        ]
+        for (position, replicate), outcome in zip(asked, outcomes, strict=True):
+            selection.hear(position, replicate, outcome)
+        if n_before < 2 * n_candidates:
+            n_before += len(asked)
+        else:
+            n_chosen += len(asked)
+            used += time.process_time() - began
+    return n_chosen / used
+
+
 def _rate_line(name: str, rates: tuple[float, float]) -> str:
     return f"{name:36s} {rates[0]:8,.0f} trainings a second, {rates[1]:8,.0f} a second of the coordinator's core"
 
@@ -137,6 +201,14 @@ def bytes_an_outcome(n: int, n_epochs: int, folder: Path) -> float:
     size = path.stat().st_size / n
     path.unlink()
     return size
+
+
+def begin_with_many(side: int, folder: Path) -> dict[str, float]:
+    """Measure, in a process of its own, how a study of ``side * side`` candidates comes into its ledger."""
+    command = [sys.executable, "-c", _MANY, str(side), str(folder / "many.db")]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
 
 
 def message_sizes() -> dict[str, int]:
@@ -225,7 +297,17 @@ def main() -> None:
             f"{n:,} outcomes, curves of {n_epochs} epochs": bytes_an_outcome(n, n_epochs, folder)
             for n, n_epochs in ((10_000, 0), (100_000, 0), (1_000_000, 0), (100_000, 10), (100_000, 50))
         }
+        many = begin_with_many(1024, folder)
     messages = message_sizes()
+    rules = {
+        f"{type(rule).__name__}, {n:,} candidates": choices_a_second(rule, n)
+        for rule in (
+            Halving(warmup=2),
+            Significance("welch", alpha=0.05, warmup=2),
+            TopTwo(confidence=0.99, warmup=2),
+        )
+        for n in (10_000, 100_000)
+    }
     about = {
         "date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}",
         "cores": os.cpu_count(),
@@ -240,8 +322,14 @@ def main() -> None:
         f"The best of {arguments.repeats} runs of {arguments.n:,} trainings; of {10 * arguments.n:,} in stacks",
     ]
     lines += ["", *(_rate_line(name, both) for name, both in rates.items()), ""]
+    lines += [f"{name:36s} {rate:8,.0f} trainings chosen a second of a core" for name, rate in rules.items()] + [""]
     lines += [f"{name:44s} {size:8.0f} bytes an outcome in the ledger" for name, size in sizes.items()] + [""]
     lines += [f"{name:44s} {size:8,d} bytes" for name, size in messages.items()] + [""]
+    lines += [
+        f"A study of {many['candidates']:,} candidates is in its ledger after {many['seconds_of_a_core']:.0f} s "
+        f"of a core: {many['peak_mb']:,.0f} MB of memory, {many['ledger_mb']:.0f} MB of ledger",
+        "",
+    ]
     text = "\n".join([*lines, plan_text(rates, sizes["1,000,000 outcomes, curves of 0 epochs"]), ""])
     print(text)
     if arguments.save:
@@ -250,8 +338,10 @@ def main() -> None:
         found = {
             **about,
             "rates": told,
+            "choices_a_second": rules,
             "bytes_an_outcome": sizes,
             "message_bytes": messages,
+            "many": many,
             "trainings": arguments.n,
         }
         (RESULTS / "coordinator.txt").write_text(text, encoding="utf-8")

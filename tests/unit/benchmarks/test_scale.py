@@ -1,5 +1,6 @@
 """The scripts behind docs/scale.md: what they make and count is what they say."""
 
+import json
 import math
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from benchmarks import coordinator, scale
 
 from robust_select.ledger import open_ledger
 from robust_select.study.checking import check_ledger
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_a_ledger_is_that_of_a_study_which_lacks_its_last_trainings(tmp_path, monkeypatch):
@@ -86,3 +89,14 @@ def test_the_ledger_of_a_tenth_is_beside(tmp_path):
     assert [line.split() for line in text.splitlines()[4:5]] == [
         ["100", "x", "5", "status", "9.0", "4.0", "4.0", "150", "1.5", "2.0"]
     ]
+
+
+def test_the_page_says_what_was_measured():
+    page = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+    results = ROOT / "benchmarks" / "results"
+    cells = {cell.strip() for line in page.splitlines() if line.startswith("|") for cell in line.split("|")}
+    found = json.loads((results / "coordinator.json").read_text(encoding="utf-8"))
+    told = [rates["a_second_of_the_coordinators_core"] for rates in found["rates"].values()]
+    assert {f"{rate:,.0f}" for rate in [*told, *found["choices_a_second"].values()]} <= cells
+    rows = json.loads((results / "scale.json").read_text(encoding="utf-8"))["rows"]
+    assert {f"{row['cpu']:.1f}" for row in rows} | {f"{row['megabytes']:.0f}" for row in rows} <= cells
