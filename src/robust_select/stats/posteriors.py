@@ -1,6 +1,7 @@
 """Location-scale posteriors of many candidates at once, with shrunken scales and one common shape.
 
-Called by the TopTwo rule and by planning. Knows nothing of steps, of who is trained next, or of the leader.
+Called by the TopTwo rule, planning, the honest winner and whoever asks how likely the best is. Knows nothing of
+steps, of who is trained next, or of the leader.
 """
 
 import functools

@@ -1,6 +1,6 @@
 """How likely each candidate is to beat the leader, and what another training of each would tell.
 
-Called by the TopTwo rule and by planning. Knows nothing of how a rule uses it.
+Called by the TopTwo rule. Knows nothing of how a rule uses it.
 """
 
 from dataclasses import dataclass, replace
