@@ -11,6 +11,7 @@ import numpy as np
 from robust_select.analysis.winner import Winner, winner
 from robust_select.core.protocols import Direction, Floats
 from robust_select.select.result import Result
+from robust_select.stats.outliers import far_outliers
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Overview:
         winner: what the selected candidate is like, free of the winner's curse.
         tolerance: differences of the criterion below it did not matter to the rule; None where it knows no tolerance.
         n_ahead: candidates with fewer instances whose criterion is better than that of the selected one.
+        n_far: how many instances of the selected one are far worse than the others, where the criterion ignores them.
     """
 
     n_candidates: int
@@ -83,6 +85,7 @@ class Overview:
     winner: Winner
     tolerance: float | None = None
     n_ahead: int = 0
+    n_far: int = 0
 
 
 def overview(result: Result) -> Overview:
@@ -135,6 +138,7 @@ def overview(result: Result) -> Overview:
         winner=winner(result),
         tolerance=result.tolerance,
         n_ahead=int(((values < values[row]) & (counts < counts[row])).sum()),
+        n_far=int(far_outliers(losses[row : row + 1], result.criterion)[0]),
     )
 
 

@@ -14,12 +14,13 @@ from robust_select.analysis.front import ENOUGH_INSTANCES
 from robust_select.analysis.measure import Measurement
 from robust_select.analysis.winner import winner
 from robust_select.core.errors import InputError
-from robust_select.core.protocols import Direction
+from robust_select.core.protocols import Direction, Floats, losses_of
 from robust_select.core.version import __version__
 from robust_select.report.escapes import escape_latex, escape_markdown
 from robust_select.report.sources import CardSources, Sources, design_text, shares_of, shares_text
 from robust_select.report.words import number
 from robust_select.select.result import Result
+from robust_select.stats.outliers import far_outliers
 from robust_select.stats.winner import Estimate
 
 SCHEMA = "robust-select/robustness-card/1"
@@ -132,7 +133,7 @@ def card_of_result(
         probability=result.confidence if is_chosen else None,
         equivalent=tuple(name for name in result.equivalent if name != result.selected),
         conditions=_quotable(given),
-        caveats=(*_of_selection(result, n_fresh), *_of_instances(len(used), unusable)),
+        caveats=(*_of_selection(result, n_fresh), *_of_instances(len(used), unusable), *_of_far(result, used)),
         sources=shares_of(sources, result.selected),
         tolerance=result.tolerance if is_chosen else None,
     )
@@ -485,6 +486,13 @@ def _of_instances(n: int, unusable: int) -> tuple[str, ...]:
     if unusable:
         found.append(f"{unusable:,} of {n:,} diverged or failed and count as the worst possible score")
     return tuple(found)
+
+
+def _of_far(result: Result, scores: Floats) -> tuple[str, ...]:
+    """Say that some of the scores are far worse than the others, if the criterion does not see them."""
+    n_far = int(far_outliers(losses_of(scores[None, :], result.direction), result.criterion)[0])
+    text = f"{n_far:,} of {len(scores):,} far worse than the others, which {result.criterion.name} does not see"
+    return (text,) if n_far else ()
 
 
 def _count(n: int, noun: str) -> str:

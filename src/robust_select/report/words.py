@@ -230,6 +230,13 @@ def caveats(found: Overview) -> tuple[str, ...]:
             f"{_count(found.n_unusable, 'training')} of {found.trainings:,} diverged or failed, of "
             f"{_count(found.n_candidates_unusable, 'candidate')}; each counts as the worst possible score."
         )
+    if found.n_far:
+        verb, it = ("is", "it") if found.n_far == 1 else ("are", "them")
+        texts.append(
+            f"{found.n_far:,} of its {_count(found.n_instances, 'instance')} {verb} far worse than the others, which "
+            f"{found.criterion} does not see: if such trainings matter, select by a criterion that sees {it}, mean "
+            "or cvar."
+        )
     if found.rule == "top-two" and found.n_ahead:
         verb = "has" if found.n_ahead == 1 else "have"
         texts.append(

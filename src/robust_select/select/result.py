@@ -15,6 +15,7 @@ from robust_select.core.tables import Table
 from robust_select.select.pruning import Pruned
 from robust_select.select.selection import Selection, Step
 from robust_select.stats.criteria import PUBLISHED_CRITERIA, Criterion, criterion
+from robust_select.stats.outliers import far_outliers
 from robust_select.stats.winner import Estimate, WinnerEstimate, fresh_mean, fresh_std, shrunken_winner
 
 ENOUGH_FRESH = 2
@@ -175,7 +176,9 @@ class Result:
         the six published criteria, ``std`` and ``iqr`` in units of the score; ``honest_mean``, ``honest_low`` and
         ``honest_high`` (the selected candidate's mean with its 95 % interval, free of the winner's curse as
         ``honest`` gives it; nan for the others); ``discarded_at`` (the step, empty for those left, 0 for those
-        stopped by their epochs); ``caveats`` in words.
+        stopped by their epochs); ``caveats`` in words: few or unusable instances, some that are far worse than the
+        others and that the criterion does not see (``far_outliers``), what the rule did not tell apart, and which
+        numbers the selection flatters.
         """
         losses = self.table.losses(self.direction)
         names = list(dict.fromkeys((*PUBLISHED_CRITERIA, "std", "iqr", self.criterion.name)))
@@ -186,6 +189,7 @@ class Result:
         }
         counts = np.count_nonzero(~np.isnan(losses), axis=1)
         unusable = np.isposinf(losses).sum(axis=1)
+        unseen = far_outliers(losses, self.criterion)
         are_left = set(self.remaining)
         stopped = np.zeros(len(counts)) if self.table.stopped is None else self.table.stopped.max(axis=1, initial=0)
         frame = pd.DataFrame(
@@ -200,10 +204,13 @@ class Result:
                     "; ".join(
                         [
                             *_caveats(int(n), int(n_bad), int(epoch), len(are_left) if name in are_left else 0),
+                            *(_far(int(n_far), int(n), self.criterion.name) if n_far else ()),
                             *(self._flattery(name) if name in are_left else ()),
                         ]
                     )
-                    for n, n_bad, epoch, name in zip(counts, unusable, stopped, self.table.candidates, strict=True)
+                    for n, n_bad, n_far, epoch, name in zip(
+                        counts, unusable, unseen, stopped, self.table.candidates, strict=True
+                    )
                 ],
             }
         )
@@ -246,6 +253,11 @@ def _caveats(n_instances: int, n_unusable: int, stopped_at: int, n_left_with: in
     if n_left_with > 1:
         found.append(f"the rule did not tell the {n_left_with} left apart")
     return found
+
+
+def _far(n_far: int, n_instances: int, by: str) -> tuple[str, ...]:
+    verb = "is" if n_far == 1 else "are"
+    return (f"{n_far} of {n_instances} {verb} far worse than the others, which {by} does not see",)
 
 
 def result_of(selection: Selection, table: Table | None = None) -> Result:

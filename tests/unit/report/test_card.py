@@ -250,3 +250,10 @@ def test_other_endings_and_missing_folders_are_refused(tmp_path):
         check_card_path(tmp_path / "card.pdf")
     with pytest.raises(InputError, match="found none at"):
         check_card_path(tmp_path / "nowhere" / "card.md")
+
+
+@pytest.mark.parametrize(("direction", "sign"), [("minimize", 1), ("maximize", -1)])
+def test_rare_bad_trainings_that_the_criterion_does_not_see_are_a_caveat(direction, sign):
+    scores = sign * np.array([np.append(1 + 0.01 * np.arange(19.0), 9.0), 5 + 0.01 * np.arange(20.0)])
+    made = card_of_result(replay(Table(("a", "b"), scores), Exhaustive(20), criterion("q3+iqr"), direction))
+    assert "1 of 20 far worse than the others, which q3+iqr does not see" in made.caveats

@@ -215,3 +215,11 @@ def test_the_probability_of_top_two_is_a_posterior_one():
     assert "is 97.3 %" in headline(sure)[1]
     assert "at least" not in headline(sure)[1]
     assert "is at least 97.3 %" in headline(replace(sure, rule="mine"))[1]
+
+
+def test_rare_bad_trainings_that_the_criterion_does_not_see_are_told():
+    scores = np.array([np.append(1 + 0.01 * np.arange(18.0), [7.0, 9.0]), 5 + 0.01 * np.arange(20.0)])
+    table = Table(("a", "b"), scores)
+    told = " ".join(caveats(overview(replay(table, Exhaustive(20), criterion("q3+iqr")))))
+    assert "2 of its 20 instances are far worse than the others, which q3+iqr does not see" in told
+    assert "far worse" not in " ".join(caveats(overview(replay(table, Exhaustive(20), criterion("mean")))))

@@ -164,3 +164,15 @@ def test_equivalents_are_ranked_by_spread_and_by_cost():
     alone = dataclasses.replace(made, table=Table(tuple("abc"), scores)).equivalents()
     assert alone["candidate"].tolist() == ["a"]
     assert alone["rank_by_cost"].isna().all()
+
+
+def test_rare_bad_trainings_that_the_criterion_does_not_see_are_told():
+    usual = 1 + 0.01 * np.arange(20.0)
+    scores = np.array([np.append(usual[:-1], 9.0), usual + 5])
+    for direction, sign in (("minimize", 1), ("maximize", -1)):
+        made = replay(Table(("a", "b"), sign * scores), Exhaustive(20), criterion("q3+iqr"), direction)
+        first, second = made.summary()["caveats"]
+        assert "; 1 of 20 is far worse than the others, which q3+iqr does not see; " in first
+        assert "far worse" not in second
+    by_mean = replay(Table(("a", "b"), scores), Exhaustive(20), MEAN).summary()
+    assert not by_mean["caveats"].str.contains("far worse").any()
