@@ -104,8 +104,8 @@ def measure(
             rule_points([default, *(made for made in settings if made != default)], losses, by_name, is_right)
         )
         found.append({**about, "selector": name, **summary(points), "seconds": time.perf_counter() - started})
-    if with_peers and by_name == "mean" and only in {"", "peers"}:
-        found += [{**about, **record} for record in peer_records(losses, is_right)]
+    if with_peers and only in {"", "peers"}:
+        found += [{**about, **record} for record in peer_records(losses, is_right, is_theirs=by_name == "mean")]
     return found
 
 
@@ -123,17 +123,20 @@ def rule_points(
         yield repr(made), float(trainings[k]), float(right[k])
 
 
-def peer_records(losses: Floats, is_right: Bools) -> Iterator[dict[str, Any]]:
-    """Run the peers that are installed; say so where one is not."""
+def peer_records(losses: Floats, is_right: Bools, is_theirs: bool) -> Iterator[dict[str, Any]]:
+    """Run the peers that are installed; say so where one is not.
+
+    All of them select by the mean or by ranks. Judged by another criterion (``is_theirs`` is false) no setting makes up
+    for that, so only two are tried: the default and the most thorough one.
+    """
     for name, peer in PEERS.items():
         if peer.missing():
             print(f"left out: {name} ({peer.missing()})", file=sys.stderr)
             continue
         started = time.perf_counter()
         points = []
-        for knob in (peer.default, *(knob for knob in peer.knobs if knob != peer.default)):
-            if peer.needs(knob) > losses.shape[2]:
-                continue
+        others = [knob for knob in peer.knobs if knob != peer.default and peer.needs(knob) <= losses.shape[2]]
+        for knob in (peer.default, *(others if is_theirs else others[-1:])):
             selected, trainings = peer.run(losses, knob)
             points.append((repr(knob), float(trainings.mean()), float(is_right[selected].mean())))
             if points[-1][2] >= CONFIDENCE and len(points) > 1:

@@ -60,6 +60,7 @@ class Overview:
         tolerance: differences of the criterion below it did not matter to the rule; None where it knows no tolerance.
         n_ahead: candidates with fewer instances whose criterion is better than that of the selected one.
         n_far: how many instances of the selected one are far worse than the others, where the criterion ignores them.
+        far: those equally good, the selected one apart, of which some instances are.
     """
 
     n_candidates: int
@@ -86,6 +87,7 @@ class Overview:
     tolerance: float | None = None
     n_ahead: int = 0
     n_far: int = 0
+    far: tuple[str, ...] = ()
 
 
 def overview(result: Result) -> Overview:
@@ -114,6 +116,8 @@ def overview(result: Result) -> Overview:
     first = summary.iloc[0]
     most = int(counts.max(initial=0))
     values = result.criterion(losses)
+    equal = [table.candidates.index(name) for name in result.equivalent if name != result.selected]
+    n_far = far_outliers(losses[[row, *equal]], result.criterion)
     return Overview(
         n_candidates=table.n_candidates,
         selected=result.selected,
@@ -138,7 +142,8 @@ def overview(result: Result) -> Overview:
         winner=winner(result),
         tolerance=result.tolerance,
         n_ahead=int(((values < values[row]) & (counts < counts[row])).sum()),
-        n_far=int(far_outliers(losses[row : row + 1], result.criterion)[0]),
+        n_far=int(n_far[0]),
+        far=tuple(table.candidates[at] for at, n in zip(equal, n_far[1:], strict=True) if n),
     )
 
 

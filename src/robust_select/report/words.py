@@ -237,6 +237,11 @@ def caveats(found: Overview) -> tuple[str, ...]:
             f"{found.criterion} does not see: if such trainings matter, select by a criterion that sees {it}, mean "
             "or cvar."
         )
+    if found.far:
+        texts.append(
+            f"Of those equally good, {_names(found.far)} had trainings far worse than the others, which "
+            f"{found.criterion} does not see: look at mean and spread first."
+        )
     if found.rule == "top-two" and found.n_ahead:
         verb = "has" if found.n_ahead == 1 else "have"
         texts.append(

@@ -12,6 +12,7 @@ from robust_select.select.rules import Exhaustive, Halving, Significance, TopTwo
 from robust_select.select.selection import Selection
 from robust_select.stats.criteria import criterion
 
+Q3_IQR = criterion("q3+iqr")
 CLEAR = np.array([[1.0, 1.1, 1.2, 1.0], [2.0, 2.1, 2.2, 2.1], [8.0, 8.1, 8.0, 8.1], [9.0, 9.1, 9.2, 9.1]])
 
 
@@ -223,3 +224,13 @@ def test_rare_bad_trainings_that_the_criterion_does_not_see_are_told():
     told = " ".join(caveats(overview(replay(table, Exhaustive(20), criterion("q3+iqr")))))
     assert "2 of its 20 instances are far worse than the others, which q3+iqr does not see" in told
     assert "far worse" not in " ".join(caveats(overview(replay(table, Exhaustive(20), criterion("mean")))))
+
+
+def test_rare_bad_trainings_of_an_equally_good_candidate_are_told():
+    usual = 1 + 0.01 * np.arange(20.0)
+    made = replay(
+        Table(("a", "b", "c"), np.array([usual, np.append(usual[:-1], 9.0), usual])), Exhaustive(20), Q3_IQR
+    )
+    told = " ".join(caveats(overview(replace(made, selected="a", equivalent=("a", "b", "c")))))
+    assert 'Of those equally good, <b class="name">b</b> had trainings far worse' in told
+    assert "far worse" not in " ".join(caveats(overview(replace(made, selected="a", equivalent=("a", "c")))))
