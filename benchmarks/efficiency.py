@@ -126,8 +126,8 @@ def rule_points(
 def peer_records(losses: Floats, is_right: Bools, is_theirs: bool) -> Iterator[dict[str, Any]]:
     """Run the peers that are installed; say so where one is not.
 
-    All of them select by the mean or by ranks. Judged by another criterion (``is_theirs`` is false) no setting makes up
-    for that, so only two are tried: the default and the most thorough one.
+    All of them select by the mean or by ranks. Judged by another criterion (``is_theirs`` is false) no setting makes
+    up for that, so only two are tried: the default and the most thorough one.
     """
     for name, peer in PEERS.items():
         if peer.missing():
