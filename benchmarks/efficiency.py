@@ -158,7 +158,7 @@ def summary(points: list[tuple[str, float, float]]) -> dict[str, Any]:
 
 
 def verdicts(frame: pd.DataFrame) -> list[str]:
-    """Hold the measured numbers against what the issue wants; ratios by table, geometric means."""
+    """Compare TopTwo with all others: tuned with hindsight, and as they come; geometric means of ratios by table."""
     lines = []
     wide = frame.pivot_table(
         index=["table", "kind", "criterion"], columns="selector", values="trainings", dropna=False
@@ -195,7 +195,21 @@ def verdicts(frame: pd.DataFrame) -> list[str]:
                 f"  TopTwo (default) / bound where that exceeds twice the warm-up ({len(large)}): geometric mean "
                 f"{np.exp(np.log(ratio).mean()):.2f} ({ratio.min():.2f} to {ratio.max():.2f})"
             )
+        lines += as_they_come(frame[(frame.kind == kind) & (frame.criterion == by_name)])
     return lines
+
+
+def as_they_come(frame: pd.DataFrame) -> Iterator[str]:
+    """Compare TopTwo with all others, each at its defaults, on the tables of both."""
+    ours = frame[frame.selector == "top-two"].set_index("table")
+    for name, other in frame[frame.selector != "top-two"].groupby("selector"):
+        theirs = other.set_index("table")
+        mine = ours.loc[theirs.index]
+        ratio = mine.default_trainings / theirs.default_trainings
+        yield (
+            f"  as they come, TopTwo / {name}: trainings {np.exp(np.log(ratio).mean()):.2f}, right "
+            f"{mine.default_right.mean():.3f} against {theirs.default_right.mean():.3f} ({len(ratio)} tables)"
+        )
 
 
 def _names(frame: pd.DataFrame, kind: Any, by_name: Any) -> set[str]:
