@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
 _MOST_TRIES = 100
 
@@ -75,3 +76,12 @@ def hold_postgres(connection: sa.Connection, study_id: int) -> bool:
     is_ours = bool(connection.execute(sa.select(sa.func.pg_try_advisory_lock(key))).scalar())
     connection.commit()
     return is_ours
+
+
+def release_postgres(connection: sa.Connection) -> None:
+    """Free what a session holds; to close it alone frees it a moment later only, when the server has noticed."""
+    if not connection.invalidated:
+        with contextlib.suppress(SQLAlchemyError):  # who has lost the connection has lost the lock
+            connection.rollback()
+            connection.execute(sa.select(sa.func.pg_advisory_unlock_all()))
+            connection.commit()

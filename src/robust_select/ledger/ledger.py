@@ -27,7 +27,7 @@ from robust_select.core.tables import Table, curve_array
 from robust_select.ledger import schema
 from robust_select.ledger.flushing import LateFlush
 from robust_select.ledger.frames import frames_of
-from robust_select.ledger.holding import hold_file, hold_postgres
+from robust_select.ledger.holding import hold_file, hold_postgres, release_postgres
 from robust_select.ledger.migrations import find_version, migrate
 from robust_select.ledger.outcomes import KnownOutcomes, read_curves, read_outcomes, read_records
 from robust_select.ledger.sqlite import write_ahead
@@ -191,6 +191,7 @@ class Ledger:
                     connection.detach()  # not to be used for anything else, now or later
                     is_ours = hold_postgres(connection, study_id)
                 self._check_held(name, is_ours)
+                opened.callback(release_postgres, connection)
                 opened.callback(setattr, self, "_holder", None)
                 self._holder = connection
             elif self.path is not None:
